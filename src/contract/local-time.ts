@@ -1,0 +1,101 @@
+/** `YYYY-MM-DD`, `T` or a space, `HH:MM:SS`, up to nine digits of a second, no zone. */
+const LOCAL_DATE_TIME = /^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?$/;
+
+/** A time zone's offset from UTC at local times, such as IME's zoneless timestamps need it. */
+export class LocalTimeZone {
+  readonly #format: Intl.DateTimeFormat;
+  /** The offset changes at a full minute at the earliest, so one minute's answer is remembered. */
+  #minute = '';
+  #offsetMs = 0;
+
+  /**
+   * @param name an IANA name such as `Asia/Tehran`
+   * @throws RangeError where Node does not know the zone
+   */
+  constructor(readonly name: string) {
+    this.#format = new Intl.DateTimeFormat('en-US', {
+      timeZone: name,
+      hourCycle: 'h23',
+      year: 'numeric',
+      month: 'numeric',
+      day: 'numeric',
+      hour: 'numeric',
+      minute: 'numeric',
+      second: 'numeric',
+    });
+  }
+
+  /** Epoch milliseconds of a local date and time; `undefined` where the text is not one. */
+  toEpochMs(local: string): number | undefined {
+    const asUtcMs = localAsUtcMs(local);
+    return asUtcMs === undefined ? undefined : asUtcMs - this.#offsetAtLocal(local, asUtcMs);
+  }
+
+  /**
+   * The instant of a local date and time as RFC 3339 text with the zone's offset and six digits of a
+   * second, `2026-05-23T15:10:00.000000+03:30`. More than six digits are cut, fewer are filled with 0.
+   */
+  toInstant(local: string): string {
+    const asUtcMs = localAsUtcMs(local);
+    if (asUtcMs === undefined) throw new RangeError(`expected a local date and time, got ${local}`);
+    const fraction = `${local.slice(20)}000000`.slice(0, 6);
+    return `${local.slice(0, 10)}T${local.slice(11, 19)}.${fraction}${offsetText(this.#offsetAtLocal(local, asUtcMs))}`;
+  }
+
+  /** Epoch milliseconds as IME would write them: local, zoneless, six digits of a second. */
+  toLocal(epochMs: number): string {
+    const wallMs = epochMs + this.#offsetAt(epochMs);
+    return `${new Date(wallMs).toISOString().slice(0, 23)}000`;
+  }
+
+  #offsetAtLocal(local: string, asUtcMs: number): number {
+    const minute = local.slice(0, 16);
+    if (minute !== this.#minute) {
+      // The first guess is off by at most the offset's own change; the second look corrects it.
+      const guess = this.#offsetAt(asUtcMs);
+      this.#offsetMs = this.#offsetAt(asUtcMs - guess);
+      this.#minute = minute;
+    }
+    return this.#offsetMs;
+  }
+
+  #offsetAt(epochMs: number): number {
+    const part: Record<string, number> = {};
+    for (const { type, value } of this.#format.formatToParts(epochMs)) part[type] = Number(value);
+    const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = part;
+    return Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(epochMs / 1000) * 1000;
+  }
+}
+
+/** Whether `text` is a local date and time as {@link LocalTimeZone} reads it. */
+export function isLocalDateTime(text: string): boolean {
+  return localAsUtcMs(text) !== undefined;
+}
+
+function localAsUtcMs(local: string): number | undefined {
+  const match = LOCAL_DATE_TIME.exec(local);
+  if (match === null) return undefined;
+  const [, year, month, day, hour, minute, second, fraction = ''] = match;
+  const wholeMs = Date.UTC(
+    Number(year),
+    Number(month) - 1,
+    Number(day),
+    Number(hour),
+    Number(minute),
+    Number(second),
+  );
+  // Date.UTC rolls 31 February over into March: such a text is no date.
+  if (
+    new Date(wholeMs).toISOString().slice(0, 19) !== `${local.slice(0, 10)}T${local.slice(11, 19)}`
+  ) {
+    return undefined;
+  }
+  return wholeMs + Number(`0.${fraction || '0'}`) * 1000;
+}
+
+function offsetText(offsetMs: number): string {
+  const minutes = Math.round(Math.abs(offsetMs) / 60_000);
+  const hh = String(Math.floor(minutes / 60)).padStart(2, '0');
+  const mm = String(minutes % 60).padStart(2, '0');
+  return `${offsetMs < 0 ? '-' : '+'}${hh}:${mm}`;
+}

@@ -1,0 +1,55 @@
+/**
+ * Keys that are let go a fixed time after they were added, unless they are taken out before. One
+ * timer serves all: the time is the same for each, so the order of adding is the order of leaving.
+ */
+export class LingerQueue<K> {
+  readonly #dueAtMs = new Map<K, number>();
+  readonly #lingerMs: number;
+  readonly #expire: (key: K) => void;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(lingerMs: number, expire: (key: K) => void) {
+    this.#lingerMs = lingerMs;
+    this.#expire = expire;
+  }
+
+  /** Lets `key` go after the linger time, counted from now. */
+  add(key: K): void {
+    this.#dueAtMs.delete(key);
+    this.#dueAtMs.set(key, performance.now() + this.#lingerMs);
+    if (this.#timer === undefined) this.#arm(this.#lingerMs);
+  }
+
+  /** Keeps `key`. */
+  delete(key: K): void {
+    if (this.#dueAtMs.delete(key) && this.#dueAtMs.size === 0) this.#disarm();
+  }
+
+  /** Keeps every key and ends the timer. */
+  clear(): void {
+    this.#dueAtMs.clear();
+    this.#disarm();
+  }
+
+  #arm(inMs: number): void {
+    this.#timer = setTimeout(() => this.#expireDue(), inMs);
+  }
+
+  #disarm(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #expireDue(): void {
+    this.#timer = undefined;
+    const nowMs = performance.now();
+    for (const [key, dueAtMs] of this.#dueAtMs) {
+      if (dueAtMs > nowMs) {
+        this.#arm(dueAtMs - nowMs);
+        return;
+      }
+      this.#dueAtMs.delete(key);
+      this.#expire(key);
+    }
+  }
+}

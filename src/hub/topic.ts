@@ -1,0 +1,55 @@
+import type { ContractKey } from '../contract/key.ts';
+import { type ContractState, pendingState } from './contract-state.ts';
+
+/** Somebody who is told every change of a contract, synchronously and in order. */
+export interface ContractSubscriber {
+  /**
+   * @param state the contract's state after the change
+   * @param statusChanged whether its status or status reason differs from the state before
+   */
+  contractChanged(state: ContractState, statusChanged: boolean): void;
+}
+
+/** One contract's latest state and those who are told its changes. */
+export class Topic {
+  /** Kept without subscribers for as long as the hub lives. */
+  pinned = false;
+  readonly #subscribers = new Set<ContractSubscriber>();
+  #state: ContractState;
+
+  /** @param askedAtMs epoch milliseconds at which the source was asked for the contract */
+  constructor(
+    readonly key: ContractKey,
+    readonly askedAtMs: number,
+  ) {
+    this.#state = pendingState(key, askedAtMs);
+  }
+
+  get state(): ContractState {
+    return this.#state;
+  }
+
+  get subscriberCount(): number {
+    return this.#subscribers.size;
+  }
+
+  /** @returns whether this is the topic's first subscriber */
+  add(subscriber: ContractSubscriber): boolean {
+    this.#subscribers.add(subscriber);
+    return this.#subscribers.size === 1;
+  }
+
+  /** @returns whether the topic's last subscriber has gone with this one */
+  remove(subscriber: ContractSubscriber): boolean {
+    return this.#subscribers.delete(subscriber) && this.#subscribers.size === 0;
+  }
+
+  /** Makes `state` the latest and tells it to every subscriber. */
+  change(state: ContractState): void {
+    const last = this.#state;
+    if (state === last) return;
+    this.#state = state;
+    const statusChanged = state.status !== last.status || state.statusReason !== last.statusReason;
+    for (const subscriber of this.#subscribers) subscriber.contractChanged(state, statusChanged);
+  }
+}

@@ -1,0 +1,73 @@
+import type { ContractKey } from '../contract/key.ts';
+import type { Snapshot } from '../contract/snapshot.ts';
+import type { ContractStatus } from '../contract/status.ts';
+import { Overlap } from './overlap.ts';
+import type { DecodedMessage, Shard } from './shard.ts';
+
+/**
+ * One contract on its way from the sockets that carry it to the hub: whether it is wanted, whether IME
+ * is known to accept it, which shards carry it, and how what several of them deliver becomes one run.
+ */
+export class ContractFeed {
+  wanted = false;
+  /** IME accepted it: by a message, or by its socket staying open. */
+  proven = false;
+  /** A batch with it was refused and is being searched: it is not dialed otherwise. */
+  underSearch = false;
+  /** A state has been delivered since it was last asked for. */
+  delivered = false;
+  /** What its subscribers have last been told. */
+  status: ContractStatus = 'PENDING';
+  readonly shards = new Set<Shard>();
+  #overlap: Overlap<Shard, Snapshot> | undefined;
+
+  constructor(readonly key: ContractKey) {}
+
+  /** `shard` is about to dial with this contract. */
+  join(shard: Shard): void {
+    this.shards.add(shard);
+    if (this.#overlap === undefined) {
+      for (const other of this.shards) {
+        if (other === shard || !other.isOpen) continue;
+        this.#overlap = new Overlap(other);
+        break;
+      }
+    }
+    this.#overlap?.join(shard);
+  }
+
+  /** @returns the snapshots to deliver now, in order; none for one that was delivered already */
+  receive(shard: Shard, message: DecodedMessage): readonly Snapshot[] {
+    if (!this.shards.has(shard)) return [];
+    if (this.#overlap === undefined) return [message.snapshot];
+    const { text, snapshot } = message;
+    const { timestamp } = snapshot;
+    return this.#overlap
+      .receive(shard, { text, timestamp, message: snapshot })
+      .map((delivered) => delivered.message);
+  }
+
+  /**
+   * `shard` has lost its connection or is closed, whether or not it will dial again with it.
+   *
+   * @returns snapshots that were held back behind `shard`, to deliver now, and whether another shard
+   *   carries the contract on without a gap
+   */
+  leave(shard: Shard, forGood: boolean): { held: readonly Snapshot[]; carriedOn: boolean } {
+    if (forGood) this.shards.delete(shard);
+    const held =
+      this.#overlap?.leave(shard, (other) => other.isOpen).map(({ message }) => message) ?? [];
+    if (this.#overlap !== undefined && this.#overlap.feeds <= 1) this.#overlap = undefined;
+    let carriedOn = false;
+    for (const other of this.shards) {
+      if (other !== shard && other.state === 'settled') carriedOn = true;
+    }
+    return { held, carriedOn };
+  }
+
+  /** Whether any shard carries it over an open connection. */
+  get isCarried(): boolean {
+    for (const shard of this.shards) if (shard.isOpen) return true;
+    return false;
+  }
+}

@@ -1,0 +1,121 @@
+/** How many handshakes may be under way at once, over both pools. */
+const MOST_AT_ONCE = 2;
+/** The least time between two dials, in milliseconds. */
+const SPACING_MS = 100;
+
+interface Request {
+  readonly probe: boolean;
+  readonly start: (done: () => void) => void;
+}
+
+/**
+ * Where every dial to IME waits for its turn: at most two handshakes at once, 100 ms apart, retries
+ * included. While the token is in doubt only probes pass, so that a refused token is not hammered.
+ */
+export class DialGate {
+  readonly #waiting = new Set<Request>();
+  #underWay = 0;
+  #trusting = false;
+  #held = false;
+  #nextAtMs = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #dials = 0;
+
+  /** How many dials have been started. */
+  get dials(): number {
+    return this.#dials;
+  }
+
+  /** Whether only probes pass. */
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /** Whether the token is known to be good, so that two may dial at once. */
+  get trusting(): boolean {
+    return this.#trusting;
+  }
+
+  /** One handshake at a time until something has been accepted, two at once afterwards. */
+  setTrusting(trusting: boolean): void {
+    this.#trusting = trusting;
+    this.#advance();
+  }
+
+  /** Lets only probes pass until {@link resume}. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  /** Ends a {@link hold}. */
+  resume(): void {
+    this.#held = false;
+    this.#advance();
+  }
+
+  /** Starts no dial for `ms`, because the service asked for it. */
+  pauseFor(ms: number): void {
+    this.#nextAtMs = Math.max(this.#nextAtMs, performance.now() + ms);
+    this.#disarm();
+    this.#advance();
+  }
+
+  /**
+   * Waits for a turn.
+   *
+   * @param start called when it has come; it calls `done` once the handshake is over, either way
+   * @param probe whether it passes while the gate is held
+   * @returns gives the place up; harmless after the turn has come
+   */
+  request(start: (done: () => void) => void, probe: boolean): () => void {
+    const request = { probe, start };
+    this.#waiting.add(request);
+    this.#advance();
+    return () => this.#waiting.delete(request);
+  }
+
+  /** Forgets who waits and ends the timer. */
+  close(): void {
+    this.#waiting.clear();
+    this.#disarm();
+  }
+
+  #advance(): void {
+    if (this.#timer !== undefined) return;
+    const request = this.#next();
+    if (request === undefined) return;
+    const nowMs = performance.now();
+    if (nowMs < this.#nextAtMs) {
+      this.#timer = setTimeout(() => {
+        this.#timer = undefined;
+        this.#advance();
+      }, this.#nextAtMs - nowMs);
+      return;
+    }
+    this.#nextAtMs = nowMs + SPACING_MS;
+    this.#waiting.delete(request);
+    this.#underWay++;
+    this.#dials++;
+    let over = false;
+    request.start(() => {
+      if (over) return;
+      over = true;
+      this.#underWay--;
+      this.#advance();
+    });
+    this.#advance();
+  }
+
+  #next(): Request | undefined {
+    // A probe decides about all others: it neither waits behind them nor for them.
+    for (const request of this.#waiting) if (request.probe) return request;
+    if (this.#held || this.#underWay >= (this.#trusting ? MOST_AT_ONCE : 1)) return undefined;
+    for (const request of this.#waiting) return request;
+    return undefined;
+  }
+
+  #disarm(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}

@@ -1,0 +1,136 @@
+import { dataText } from './wire.ts';
+
+/** How many delivered messages of a contract are remembered while two sockets carry it. */
+const MOST_REMEMBERED = 1_024;
+
+/** A message while its contract is carried by several sockets. */
+export interface OverlappingMessage<M> {
+  /** The frame as it came. */
+  readonly text: string;
+  readonly timestamp: string;
+  /** What is delivered. */
+  readonly message: M;
+}
+
+/**
+ * One contract while several sockets carry it. What they all deliver is delivered once, in order.
+ *
+ * The socket that carried the contract first leads: its messages are delivered as they come. What
+ * another socket brings is either in the run that was delivered already, and dropped, or ahead of the
+ * leader, and held until the leader brings it too or leaves. So nothing older ever follows something
+ * newer, and nothing between the two is lost. Held messages wait for as long as the sockets overlap,
+ * a few hundred milliseconds after the second one's first message.
+ */
+export class Overlap<Feed, M> {
+  readonly #delivered: OverlappingMessage<M>[] = [];
+  readonly #followers = new Map<Feed, { cursor: number; ahead: OverlappingMessage<M>[] }>();
+  #leader: Feed;
+  /** How many entries have left `#delivered` at its front. */
+  #forgotten = 0;
+
+  /** @param leader the socket that has carried the contract so far */
+  constructor(leader: Feed) {
+    this.#leader = leader;
+  }
+
+  /** How many sockets carry the contract, the leader included. */
+  get feeds(): number {
+    return this.#followers.size + 1;
+  }
+
+  /** A further socket is about to carry the contract: from here on what is delivered is remembered. */
+  join(feed: Feed): void {
+    if (feed === this.#leader || this.#followers.has(feed)) return;
+    this.#followers.set(feed, { cursor: this.#forgotten + this.#delivered.length, ahead: [] });
+  }
+
+  /** @returns what to deliver now, in order */
+  receive(feed: Feed, message: OverlappingMessage<M>): OverlappingMessage<M>[] {
+    if (feed === this.#leader) {
+      this.#remember(message);
+      for (const follower of this.#followers.values()) {
+        // The leader has caught up with what was held up to the same message.
+        const at = indexOfSame(follower.ahead, message, 0);
+        if (at !== -1) {
+          follower.ahead.splice(0, at + 1);
+          follower.cursor = this.#forgotten + this.#delivered.length;
+        }
+      }
+      return [message];
+    }
+    const follower = this.#followers.get(feed);
+    if (follower === undefined) return [];
+    if (follower.ahead.length === 0) {
+      const from = Math.max(0, follower.cursor - this.#forgotten);
+      const at = indexOfSame(this.#delivered, message, from);
+      if (at !== -1) {
+        follower.cursor = this.#forgotten + at + 1;
+        return [];
+      }
+    }
+    follower.ahead.push(message);
+    return [];
+  }
+
+  /**
+   * A socket no longer carries the contract. When it was the leader, the next one leads.
+   *
+   * @param canLead whether a socket is open: one that still dials leads only where there is no other
+   * @returns what the new leader was ahead of the old one, to deliver now, in order
+   */
+  leave(feed: Feed, canLead: (feed: Feed) => boolean): OverlappingMessage<M>[] {
+    if (feed !== this.#leader) {
+      this.#followers.delete(feed);
+      return [];
+    }
+    const followers = [...this.#followers];
+    const next = followers.find(([follower]) => canLead(follower)) ?? followers[0];
+    if (next === undefined) return [];
+    const [leader, { ahead }] = next;
+    this.#followers.delete(leader);
+    this.#leader = leader;
+    return ahead.filter((message) => this.#follows(message));
+  }
+
+  /** Whether a held message is really new: not the last state again, and not older than it. */
+  #follows(message: OverlappingMessage<M>): boolean {
+    const last = this.#delivered.at(-1);
+    if (last !== undefined) {
+      if (message.timestamp < last.timestamp || sameData(message, last)) return false;
+    }
+    this.#remember(message);
+    return true;
+  }
+
+  #remember(message: OverlappingMessage<M>): void {
+    this.#delivered.push(message);
+    // Forgetting a batch at a time keeps this cheap.
+    if (this.#delivered.length >= 2 * MOST_REMEMBERED) {
+      this.#delivered.splice(0, MOST_REMEMBERED);
+      this.#forgotten += MOST_REMEMBERED;
+    }
+  }
+}
+
+/**
+ * The first message from `from` on that is the same publication: the same text, or the same `data`
+ * where each connection writes a timestamp of its own.
+ */
+function indexOfSame<M>(
+  messages: readonly OverlappingMessage<M>[],
+  message: OverlappingMessage<M>,
+  from: number,
+): number {
+  for (let at = from; at < messages.length; at++) {
+    if (messages[at]?.text === message.text) return at;
+  }
+  for (let at = from; at < messages.length; at++) {
+    const other = messages[at];
+    if (other !== undefined && sameData(other, message)) return at;
+  }
+  return -1;
+}
+
+function sameData<M>(a: OverlappingMessage<M>, b: OverlappingMessage<M>): boolean {
+  return dataText(a.text) === dataText(b.text);
+}

@@ -1,0 +1,127 @@
+import { type ContractKey, keySpaceOf } from '../contract/key.ts';
+import type { ContractSink, ContractSource } from '../hub/source.ts';
+import { describeEnd } from './failure.ts';
+import { ImePool } from './pool.ts';
+import { Reachability } from './reachability.ts';
+import { type RefusalState, Refusals } from './refusals.ts';
+import type { Shard, ShardState } from './shard.ts';
+import type { Upstream, UpstreamCounts } from './upstream.ts';
+
+/** One upstream socket as an operator sees it. */
+interface SocketReport {
+  readonly endpoint: 'NAME' | 'ID';
+  readonly state: ShardState;
+  readonly contracts: number;
+  /** Epoch milliseconds; null while not open. */
+  readonly openedAtMs: number | null;
+  readonly lastMessageAtMs: number | null;
+  readonly reconnects: number;
+  /** Why its last connection ended, in words; null while it has one. */
+  readonly failure: string | null;
+}
+
+/** The upstream as an operator sees it. */
+export interface UpstreamReport {
+  readonly sockets: readonly SocketReport[];
+  readonly refusals: RefusalState;
+  readonly dials: number;
+  readonly counts: Readonly<UpstreamCounts>;
+  /** What keeps contracts from being served, in words; empty while nothing does. */
+  readonly problems: readonly string[];
+}
+
+/** IME as the hub's source of contracts: one pool of sockets for names and one for IDs. */
+export class ImeSource implements ContractSource {
+  readonly #upstream: Upstream;
+  readonly #refusals: Refusals;
+  readonly #reachability: Reachability;
+  readonly #pools: { readonly name: ImePool; readonly id: ImePool };
+
+  constructor(upstream: Upstream, sink: ContractSink) {
+    this.#upstream = upstream;
+    this.#refusals = new Refusals(upstream, () => [this.#pools.name, this.#pools.id]);
+    this.#pools = {
+      name: new ImePool('name', upstream, sink, this.#refusals),
+      id: new ImePool('id', upstream, sink, this.#refusals),
+    };
+    this.#reachability = new Reachability(upstream);
+    upstream.token.watch(() => this.#refusals.tokenChanged());
+  }
+
+  retain(key: ContractKey): void {
+    this.#pools[keySpaceOf(key)].retain(key);
+  }
+
+  release(key: ContractKey): void {
+    this.#pools[keySpaceOf(key)].release(key);
+  }
+
+  /** What the sockets do and what is wrong, now. */
+  report(): UpstreamReport {
+    const shards = Object.values(this.#pools).flatMap((pool) =>
+      Array.from(pool.shards, (shard) => ({ shard, pool })),
+    );
+    return {
+      sockets: shards.map(({ shard, pool }) => ({
+        endpoint: pool.space === 'name' ? 'NAME' : 'ID',
+        state: shard.state,
+        contracts: shard.keys.size,
+        openedAtMs: shard.openedAtMs ?? null,
+        lastMessageAtMs: shard.lastMessageAtMs ?? null,
+        reconnects: shard.reconnects,
+        failure: shard.failure === undefined ? null : describeEnd(shard.failure.end),
+      })),
+      refusals: this.#refusals.state,
+      dials: this.#upstream.gate.dials,
+      counts: this.#upstream.counts,
+      problems: this.#problems(shards.map(({ shard }) => shard)),
+    };
+  }
+
+  /** Why contracts that are wanted cannot be served now, in words; empty where they can. */
+  faults(): readonly string[] {
+    const { trouble } = this.#refusals;
+    if (trouble !== undefined) return [trouble];
+    const shards = this.#shards();
+    if (shards.length === 0 || shards.some((shard) => shard.isOpen)) return [];
+    const problems = this.#problems(shards);
+    return problems.length > 0 ? problems : ['The connection to IME is being opened.'];
+  }
+
+  /** {@link faults}; where nothing is wanted, whether IME can be reached at all is tried out. */
+  async check(): Promise<readonly string[]> {
+    if (this.#shards().length > 0 || this.#refusals.trouble !== undefined) return this.faults();
+    const fault = await this.#reachability.check();
+    return fault === undefined ? [] : [fault];
+  }
+
+  /** Closes every socket and ends every timer. */
+  close(): void {
+    this.#refusals.close();
+    this.#reachability.close();
+    this.#upstream.gate.close();
+    this.#upstream.token.close();
+    for (const pool of Object.values(this.#pools)) pool.close();
+  }
+
+  #shards(): Shard[] {
+    return Object.values(this.#pools).flatMap((pool) => [...pool.shards]);
+  }
+
+  #problems(shards: readonly Shard[]): string[] {
+    const { trouble } = this.#refusals;
+    const { fault } = this.#upstream.token;
+    const problems = new Set([trouble, fault].filter((text) => text !== undefined));
+    const failed = shards.filter((shard) => shard.failure !== undefined);
+    for (const { failure } of failed) {
+      if (failure === undefined) continue;
+      const said = describeEnd(failure.end);
+      if (failure.class === 'wrongUrl') {
+        problems.add(`IME_URL has no such endpoint: ${said}; tried again every 5 minutes.`);
+      } else {
+        problems.add(`${failed.length} of ${shards.length} connections to IME are down: ${said}.`);
+      }
+    }
+    return [...problems];
+  }
+}

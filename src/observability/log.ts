@@ -1,0 +1,21 @@
+import { type Logger, pino, stdTimeFunctions } from 'pino';
+import pretty from 'pino-pretty';
+
+export type { Logger };
+
+/** The levels of `LOG_LEVEL`, from silence to everything. */
+export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+
+/** One of {@link LOG_LEVELS}. */
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** The process's log on stdout: one JSON object a line, or text for a person where stdout is a terminal. */
+export function createLog(level: LogLevel): Logger {
+  const options = {
+    level,
+    base: null,
+    timestamp: stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+  };
+  return process.stdout.isTTY ? pino(options, pretty({ sync: true })) : pino(options);
+}

@@ -1,0 +1,14 @@
+import SchemaBuilder from '@pothos/core';
+import type { Digits } from '../contract/snapshot.ts';
+import type { GatewayContext } from './context.ts';
+
+/** The schema's types, for every file that adds to them. */
+export const builder = new SchemaBuilder<{
+  Context: GatewayContext;
+  Scalars: {
+    BigInt: { Input: Digits; Output: Digits | number };
+    Decimal: { Input: Digits; Output: Digits };
+    LocalDateTime: { Input: string; Output: string };
+    DateTime: { Input: string; Output: number | string };
+  };
+}>({});

@@ -1,0 +1,71 @@
+import type { GraphQLError } from 'graphql';
+import {
+  type ContractKey,
+  contractKey,
+  contractTextFault,
+  type KeySpace,
+} from '../contract/key.ts';
+import { badUserInput, tooManyContracts } from './errors.ts';
+
+/** The most milliseconds that a query may wait for a first state. */
+const MAX_WAIT_MS = 30_000;
+
+/** The lists of contracts that a field takes. */
+export interface ContractLists {
+  readonly names?: readonly string[] | null | undefined;
+  readonly ids?: readonly (string | number)[] | null | undefined;
+}
+
+/**
+ * The contracts of `names` and `ids`, names first; in the place of one that cannot be asked for, its
+ * error.
+ *
+ * @throws GraphQLError where both lists are missing, one is empty, or they are too long
+ */
+export function contractKeys(lists: ContractLists, most: number): (ContractKey | GraphQLError)[] {
+  const { names, ids } = lists;
+  if (!names && !ids) throw badUserInput('names', 'expected names or ids, got neither');
+  if (names?.length === 0)
+    throw badUserInput('names', 'expected at least one name, got an empty list');
+  if (ids?.length === 0) throw badUserInput('ids', 'expected at least one ID, got an empty list');
+  const given = (names?.length ?? 0) + (ids?.length ?? 0);
+  if (given > most) throw tooManyContracts(given, most);
+  return [
+    ...(names ?? []).map((name, place) => checkedKey('name', name, `names[${place}]`)),
+    ...(ids ?? []).map((id, place) => checkedKey('id', String(id), `ids[${place}]`)),
+  ];
+}
+
+/**
+ * The one contract of `name` or `id`.
+ *
+ * @throws GraphQLError where neither or both are given, or it cannot be asked for
+ */
+export function oneContractKey(
+  name: string | null | undefined,
+  id: string | number | null | undefined,
+): ContractKey {
+  const named = name !== null && name !== undefined;
+  const identified = id !== null && id !== undefined;
+  if (named === identified) {
+    throw badUserInput(
+      'name',
+      `expected exactly one of name and id, got ${named ? 'both' : 'neither'}`,
+    );
+  }
+  const key = named ? checkedKey('name', name, 'name') : checkedKey('id', String(id), 'id');
+  if (typeof key !== 'string') throw key;
+  return key;
+}
+
+/** @throws GraphQLError where it is not from 0 to {@link MAX_WAIT_MS} */
+export function checkedWaitMs(waitMs: number | null | undefined): number {
+  const ms = waitMs ?? 0;
+  if (ms >= 0 && ms <= MAX_WAIT_MS) return ms;
+  throw badUserInput('waitMs', `expected 0 to ${MAX_WAIT_MS} milliseconds, got ${ms}`);
+}
+
+function checkedKey(space: KeySpace, text: string, argument: string): ContractKey | GraphQLError {
+  const fault = contractTextFault(text);
+  return fault === undefined ? contractKey(space, text) : badUserInput(argument, fault);
+}

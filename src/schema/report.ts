@@ -1,0 +1,44 @@
+import type { ContractStatus } from '../contract/status.ts';
+
+/** The gateway as an operator sees it: what the `status` field answers with. */
+export interface GatewayReport {
+  readonly version: string;
+  /** Epoch milliseconds. */
+  readonly startedAtMs: number;
+  readonly uptimeSeconds: number;
+  readonly ready: boolean;
+  /** Why it is not ready, in words. */
+  readonly reasons: readonly string[];
+  readonly upstream: UpstreamSummary;
+  readonly clients: number;
+  readonly subscriptions: number;
+  readonly contracts: Readonly<Record<ContractStatus, number>>;
+}
+
+/** The connection to IME as an operator sees it. */
+export interface UpstreamSummary {
+  readonly mode: UpstreamMode;
+  /** Base of the service; null for the simulator. */
+  readonly url: string | null;
+  readonly problems: readonly string[];
+  readonly sockets: readonly SocketSummary[];
+  readonly dials: number;
+  readonly messages: number;
+  readonly partialMessages: number;
+  readonly duplicates: number;
+  readonly droppedFrames: number;
+}
+
+/** Where the data comes from. */
+export type UpstreamMode = 'IME' | 'SIMULATOR';
+
+/** One upstream socket as an operator sees it. */
+export interface SocketSummary {
+  readonly endpoint: 'NAME' | 'ID';
+  readonly state: string;
+  readonly contracts: number;
+  readonly openedAtMs: number | null;
+  readonly lastMessageAtMs: number | null;
+  readonly reconnects: number;
+  readonly failure: string | null;
+}

@@ -1,0 +1,13 @@
+import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphql';
+import { builder } from './builder.ts';
+import './scalars.ts';
+import './query.ts';
+import './subscription.ts';
+
+/** The gateway's GraphQL schema. */
+export const schema: GraphQLSchema = builder.toSchema();
+
+/** The schema in SDL, sorted so that a change of the code's order is no change of the text. */
+export function schemaText(): string {
+  return `${printSchema(lexicographicSortSchema(schema))}\n`;
+}

@@ -1,0 +1,68 @@
+import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
+import type { GraphiQLOptions } from 'graphql-yoga';
+
+const BANNER =
+  '<div role="status" style="position:fixed;inset:auto 0 0 0;z-index:99;padding:4px 12px;background:#b45309;color:#fff;font:600 13px system-ui,sans-serif;text-align:center;pointer-events:none">SIMULATED DATA: IME_URL is not set, all prices are invented</div>';
+
+/** The GraphiQL page, complete in itself: it asks no other host for anything. */
+export function graphiqlPage(simulated: boolean): (options?: GraphiQLOptions) => string {
+  return (options) => {
+    const page = renderGraphiQL(options);
+    return simulated ? page.replace(/<body[^>]*>/, (body) => `${body}${BANNER}`) : page;
+  };
+}
+
+/** What GraphiQL is opened with. */
+export function graphiqlOptions(
+  simulated: boolean,
+  exampleNames: readonly string[],
+): GraphiQLOptions {
+  return {
+    title: simulated ? 'IME gateway (SIMULATED DATA)' : 'IME gateway',
+    defaultQuery: firstDocument(exampleNames),
+    subscriptionsProtocol: 'WS',
+    isHeadersEditorEnabled: true,
+    shouldPersistHeaders: false,
+  };
+}
+
+function firstDocument(exampleNames: readonly string[]): string {
+  const names = exampleNames.map((name) => JSON.stringify(name)).join(', ');
+  const hint =
+    exampleNames.length > 0
+      ? '# Press the play button and choose Live to see contracts change.'
+      : '# Put the names of contracts between the brackets, exactly as IME writes them.';
+  return `${hint}
+subscription Live {
+  contractUpdates(names: [${names}]) {
+    name
+    status
+    snapshot {
+      publishedAt
+      aggregate { lastPrice totalVolume }
+      lastPriceChangePercent
+      bestLimits(depth: 1) { buyQuantity buyPrice sellPrice sellQuantity }
+    }
+  }
+}
+
+# The latest state of every contract that the gateway holds.
+query Board {
+  contracts {
+    id
+    status
+    snapshot { aggregate { lastPrice } spread }
+  }
+}
+
+# What the gateway and its connection to IME are doing.
+query Status {
+  status {
+    ready
+    reasons
+    upstream { mode problems sockets { endpoint state contracts reconnects } }
+    contracts { live stale pending invalid }
+  }
+}
+`;
+}

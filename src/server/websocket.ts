@@ -1,0 +1,156 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { ExecutionArgs, GraphQLSchema } from 'graphql';
+import {
+  CloseCode,
+  type Context,
+  handleProtocols,
+  makeServer,
+  type ServerOptions,
+} from 'graphql-ws';
+import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import type { GatewayContext } from '../schema/context.ts';
+import { operationContext, type ServerGateway } from './context.ts';
+import type { Documents } from './documents.ts';
+import { clientError } from './errors.ts';
+import { operationHeaders } from './request-headers.ts';
+
+/** How often clients are pinged; one that has not answered until the next time is gone. */
+const PING_INTERVAL_MS = 12_000;
+/** The close code of a drain: every client comes back on it. */
+const SERVICE_RESTART = 1012;
+/** How long clients are given to answer a close before they are cut. */
+const CLOSE_TIMEOUT_MS = 1_000;
+
+type Extra = { readonly request: IncomingMessage };
+type GraphqlWs = {
+  opened(socket: GraphqlSocket, extra: Extra): (code: number, reason: string) => Promise<void>;
+};
+type GraphqlSocket = Parameters<
+  ReturnType<typeof makeServer<Record<string, unknown>, Extra>>['opened']
+>[0];
+
+/** The WebSocket connections of clients, speaking `graphql-transport-ws`. */
+export class ClientSockets {
+  readonly #gateway: ServerGateway;
+  readonly #server: WebSocketServer;
+  readonly #graphql: GraphqlWs;
+  readonly #answered = new WeakSet<WebSocket>();
+  readonly #pinging: NodeJS.Timeout;
+
+  constructor(gateway: ServerGateway, schema: GraphQLSchema, documents: Documents) {
+    this.#gateway = gateway;
+    this.#server = new WebSocketServer({
+      noServer: true,
+      maxPayload: gateway.maxMessageBytes,
+      perMessageDeflate: false,
+      handleProtocols,
+    });
+    this.#graphql = makeServer(protocolOptions(gateway, schema, documents));
+    this.#pinging = setInterval(() => this.#ping(), PING_INTERVAL_MS);
+  }
+
+  /** How many clients are connected. */
+  get size(): number {
+    return this.#server.clients.size;
+  }
+
+  /** Takes over a connection that asks for an upgrade. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#server.handleUpgrade(request, socket, head, (client) => this.#opened(client, request));
+  }
+
+  /** Closes every connection with a code that clients come back on. */
+  async close(): Promise<void> {
+    clearInterval(this.#pinging);
+    const { clients } = this.#server;
+    const closed = Array.from(
+      clients,
+      (client) => new Promise<void>((resolve) => client.once('close', () => resolve())),
+    );
+    for (const client of clients) client.close(SERVICE_RESTART, 'The gateway restarts');
+    const timer = setTimeout(() => {
+      for (const client of clients) client.terminate();
+    }, CLOSE_TIMEOUT_MS);
+    await Promise.all(closed);
+    clearTimeout(timer);
+    this.#server.close();
+  }
+
+  #opened(client: WebSocket, request: IncomingMessage): void {
+    this.#answered.add(client);
+    const alive = () => this.#answered.add(client);
+    const closed = this.#graphql.opened(
+      {
+        protocol: client.protocol,
+        send: (text) =>
+          new Promise((resolve, reject) => {
+            if (client.readyState !== client.OPEN) resolve();
+            else client.send(text, (error) => (error ? reject(error) : resolve()));
+          }),
+        close: (code, reason) => client.close(code, reason),
+        onMessage: (handle) => {
+          client.on('message', (data: RawData) => {
+            alive();
+            // Whatever escapes the protocol's own handling is this connection's fault alone.
+            handle(String(data)).catch((error: unknown) => this.#failed(client, error));
+          });
+        },
+      },
+      { request },
+    );
+    client.on('pong', alive);
+    client.on('error', (error) => {
+      this.#gateway.log.debug({ reason: error.message }, 'a client broke the WebSocket protocol');
+    });
+    client.once('close', (code, reason) => {
+      closed(code, reason.toString('utf8')).catch((error: unknown) => this.#failed(client, error));
+    });
+  }
+
+  #failed(client: WebSocket, error: unknown): void {
+    if (client.readyState !== client.OPEN) return;
+    this.#gateway.log.warn({ error }, 'a client connection failed');
+    client.close(CloseCode.BadRequest, 'Invalid message received');
+  }
+
+  #ping(): void {
+    for (const client of this.#server.clients) {
+      if (this.#answered.delete(client)) client.ping();
+      else client.terminate();
+    }
+  }
+}
+
+function protocolOptions(
+  gateway: ServerGateway,
+  schema: GraphQLSchema,
+  documents: Documents,
+): ServerOptions<Record<string, unknown>, Extra> {
+  return {
+    onSubscribe(connection: Context<Record<string, unknown>, Extra>, _id, payload) {
+      const { document, errors } = documents.prepare(payload.query);
+      // Returned and not thrown: a fault of one operation must not close the connection.
+      if (errors !== undefined) return errors;
+      const { request } = connection.extra;
+      const headers = operationHeaders(
+        request.headers,
+        connection.connectionParams,
+        payload.extensions,
+      );
+      const contextValue = operationContext(gateway, headers, 'websocket');
+      return {
+        schema,
+        document,
+        contextValue,
+        ...(payload.variables ? { variableValues: payload.variables } : {}),
+        ...(payload.operationName ? { operationName: payload.operationName } : {}),
+      } satisfies ExecutionArgs & { contextValue: GatewayContext };
+    },
+    onNext(_connection, _id, _payload, _args, result) {
+      if (result.errors === undefined) return undefined;
+      const errors = result.errors.map((error) => clientError(error, gateway.log).toJSON());
+      return result.data === undefined ? { errors } : { data: result.data, errors };
+    },
+  };
+}
