@@ -147,7 +147,10 @@ export function readSettings<const Table extends Settings>(
   const values: Record<string, unknown> = {};
   for (const [name, { schema, expected, fallback, secret }] of Object.entries(table)) {
     const value = given.get(name) ?? fallback;
-    if (value === undefined) continue;
+    if (value === undefined) {
+      values[name] = undefined;
+      continue;
+    }
     const result = schema.safeParse(value);
     if (result.success) values[name] = result.data;
     else

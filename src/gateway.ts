@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import type { Config } from './config.ts';
-import { contractKey, contractTextOf, keySpaceOf } from './contract/key.ts';
+import { contractKey } from './contract/key.ts';
 import { ContractHub } from './hub/hub.ts';
 import { ImeSource } from './ime/source.ts';
 import { TokenSource } from './ime/token.ts';
@@ -16,7 +16,7 @@ import { Simulator } from './simulator/simulator.ts';
 
 /** How often equal faults of the upstream are logged, in milliseconds. */
 const REPEAT_INTERVAL_MS = 10_000;
-/** How many of the simulator's contracts the first documents in GraphiQL name. */
+/** How many contracts the first documents in GraphiQL name. */
 const EXAMPLES = 2;
 
 /** The gateway's version, as package.json says. */
@@ -100,7 +100,7 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
       maxMessageBytes: config.MAX_MESSAGE_BYTES,
       maxBodyBytes: config.MAX_BODY_BYTES,
       simulated: simulator !== undefined,
-      exampleNames: exampleNames(simulator, config),
+      exampleNames: (simulator?.busiestNames ?? config.IME_PINNED_NAMES).slice(0, EXAMPLES),
       report,
       readiness: async () => {
         const reasons = await source.check();
@@ -109,7 +109,8 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
     },
     schema,
   );
-  const closeUpstream = async () => {
+  const close = async () => {
+    await server.close();
     hub.close();
     source.close();
     await simulator?.close();
@@ -126,13 +127,10 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
       url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
       upstreamUrl: base.href,
       report,
-      close: async () => {
-        await server.close();
-        await closeUpstream();
-      },
+      close,
     };
   } catch (error) {
-    await closeUpstream();
+    await close();
     throw error;
   }
 }
@@ -145,9 +143,4 @@ function embeddedSimulator(config: Config): Simulator {
     refuse: 'after',
     zone: config.IME_TIME_ZONE,
   });
-}
-
-function exampleNames(simulator: Simulator | undefined, config: Config): readonly string[] {
-  const names = simulator?.keys.filter((key) => keySpaceOf(key) === 'name').map(contractTextOf);
-  return (names ?? config.IME_PINNED_NAMES).slice(0, EXAMPLES);
 }

@@ -33,13 +33,10 @@ export function contractTextOf(key: ContractKey): string {
  */
 export function contractTextFault(text: string): string | undefined {
   if (text === '') return 'expected at least 1 character, got an empty text';
-  // A code point takes at most two UTF-16 units: the exact count is needed only in between.
-  if (text.length > MAX_CONTRACT_TEXT_CHARACTERS) {
-    const characters =
-      text.length > 2 * MAX_CONTRACT_TEXT_CHARACTERS ? text.length : [...text].length;
-    if (characters > MAX_CONTRACT_TEXT_CHARACTERS) {
-      return `expected at most ${MAX_CONTRACT_TEXT_CHARACTERS} characters, got ${characters}`;
-    }
+  // A code point takes one or two UTF-16 units: short texts need not be counted.
+  const characters = text.length > MAX_CONTRACT_TEXT_CHARACTERS ? [...text].length : text.length;
+  if (characters > MAX_CONTRACT_TEXT_CHARACTERS) {
+    return `expected at most ${MAX_CONTRACT_TEXT_CHARACTERS} characters, got ${characters}`;
   }
   if (/\p{Cc}/u.test(text)) return 'expected no control characters, got one';
   // A lone surrogate cannot be percent-encoded, so it cannot be part of an upstream URL.

@@ -63,7 +63,8 @@ export class Shard {
   #state: ShardState = 'new';
   #socket: ImeSocket | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #leaveGate: () => void = () => {};
+  #giveUpTurn: () => void = () => {};
+  #handshakeOver: () => void = () => {};
   #attempt = 0;
   #dials = 0;
   #dialedAtMs = 0;
@@ -135,7 +136,7 @@ export class Shard {
     if (this.#state !== 'new' && this.#state !== 'waiting') return;
     this.#disarm();
     this.#setState('queued');
-    this.#leaveGate = this.#upstream.gate.request((done) => this.#connect(done), this.#probe);
+    this.#giveUpTurn = this.#upstream.gate.request((done) => this.#connect(done), this.#probe);
   }
 
   /** Dials again after the failure's own waiting time, with `keys`. */
@@ -150,7 +151,8 @@ export class Shard {
     if (this.#state === 'closed') return;
     this.#setState('closed');
     this.#disarm();
-    this.#leaveGate();
+    this.#giveUpTurn();
+    this.#handshakeOver();
     this.#socket?.close();
     this.#socket = undefined;
   }
@@ -160,7 +162,7 @@ export class Shard {
   }
 
   #connect(done: () => void): void {
-    this.#leaveGate = done;
+    this.#handshakeOver = done;
     this.#setState('dialing');
     this.#dials++;
     this.#dialedAtMs = performance.now();
@@ -222,7 +224,7 @@ export class Shard {
     if (this.#state !== 'open') return;
     this.#setState('accepted');
     this.#acceptedAtMs = Date.now();
-    this.#leaveGate();
+    this.#handshakeOver();
     this.#disarm();
     this.#owner.shardAccepted(this);
     if (!this.isAccepted) return;
@@ -253,7 +255,7 @@ export class Shard {
     this.#failure = failure;
     this.#disarm();
     this.#setState('waiting');
-    this.#leaveGate();
+    this.#handshakeOver();
     this.#owner.shardEnded(this, failure);
   }
 

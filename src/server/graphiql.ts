@@ -2,7 +2,7 @@ import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import type { GraphiQLOptions } from 'graphql-yoga';
 
 const BANNER =
-  '<div role="status" style="position:fixed;inset:auto 0 0 0;z-index:99;padding:4px 12px;background:#b45309;color:#fff;font:600 13px system-ui,sans-serif;text-align:center;pointer-events:none">SIMULATED DATA: IME_URL is not set, all prices are invented</div>';
+  '<div role="status" style="position:fixed;top:0;left:50%;transform:translateX(-50%);z-index:99;padding:4px 16px;border-radius:0 0 8px 8px;background:#b45309;color:#fff;font:600 13px system-ui,sans-serif;white-space:nowrap;pointer-events:none">SIMULATED DATA: IME_URL is not set, all prices are invented</div>';
 
 /** The GraphiQL page, complete in itself: it asks no other host for anything. */
 export function graphiqlPage(simulated: boolean): (options?: GraphiQLOptions) => string {
@@ -27,26 +27,28 @@ export function graphiqlOptions(
 }
 
 function firstDocument(exampleNames: readonly string[]): string {
-  const names = exampleNames.map((name) => JSON.stringify(name)).join(', ');
+  const names = exampleNames.map((name) => `\n    ${JSON.stringify(name)}`).join('');
   const hint =
     exampleNames.length > 0
-      ? '# Press the play button and choose Live to see contracts change.'
-      : '# Put the names of contracts between the brackets, exactly as IME writes them.';
+      ? '# Press the play button, choose Live.'
+      : '# Put contract names in the brackets,\n# exactly as IME writes them.';
   return `${hint}
 subscription Live {
-  contractUpdates(names: [${names}]) {
+  contractUpdates(names: [${names}${names && '\n  '}]) {
     name
     status
     snapshot {
       publishedAt
       aggregate { lastPrice totalVolume }
       lastPriceChangePercent
-      bestLimits(depth: 1) { buyQuantity buyPrice sellPrice sellQuantity }
+      bestLimits(depth: 1) {
+        buyQuantity buyPrice sellPrice sellQuantity
+      }
     }
   }
 }
 
-# The latest state of every contract that the gateway holds.
+# Every contract that the gateway holds.
 query Board {
   contracts {
     id
@@ -55,12 +57,15 @@ query Board {
   }
 }
 
-# What the gateway and its connection to IME are doing.
+# What the gateway and IME are doing.
 query Status {
   status {
     ready
     reasons
-    upstream { mode problems sockets { endpoint state contracts reconnects } }
+    upstream {
+      mode problems
+      sockets { endpoint state contracts reconnects }
+    }
     contracts { live stale pending invalid }
   }
 }

@@ -59,6 +59,12 @@ export class Simulator {
     return this.#keys.flat();
   }
 
+  /** The names of its contracts, those first that change most often. */
+  get busiestNames(): readonly string[] {
+    const { contracts } = this.#market;
+    return [...contracts].sort((a, b) => b.activity - a.activity).map(({ name }) => name);
+  }
+
   /**
    * Listens and lets the market move.
    *

@@ -1,0 +1,26 @@
+/** Takes the README's pictures from a running gateway with simulated data. */
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+import { readConfig } from '../src/config.ts';
+import { startGateway } from '../src/gateway.ts';
+import { createLog } from '../src/observability/log.ts';
+
+const commandLine = readConfig(['--port', '0', '--log-level', 'warn'], {});
+if (commandLine.run !== 'start') throw new Error(JSON.stringify(commandLine));
+const gateway = await startGateway(commandLine.config, createLog('warn'));
+const browser = await chromium.launch({
+  executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-sync'],
+});
+try {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  await page.goto(`${gateway.url}/graphql`);
+  await page.locator('.graphiql-execute-button').click();
+  await page.getByRole('menuitem', { name: 'Live' }).click();
+  await page.locator('.result-window').getByText('lastPrice').first().waitFor();
+  await page.waitForTimeout(3_000);
+  await page.screenshot({ path: fileURLToPath(new URL('graphiql.png', import.meta.url)) });
+} finally {
+  await browser.close();
+  await gateway.close();
+}

@@ -1,0 +1,206 @@
+import { describe, expect, test } from 'vitest';
+import type { ContractKey } from '../src/contract/key.ts';
+import type { Snapshot } from '../src/contract/snapshot.ts';
+import { ContractHub } from '../src/hub/hub.ts';
+import { Mailbox } from '../src/hub/mailbox.ts';
+import { readContracts, subscribeToContracts } from '../src/hub/subscription.ts';
+import { marketState, until } from './kit/gateway.ts';
+
+const A: ContractKey = 'name:A';
+const B: ContractKey = 'id:B';
+
+function snapshot(lastPrice: number): Snapshot {
+  return { timestamp: '2026-05-23T15:10:00', receivedAtMs: 1, ...marketState(String(lastPrice)) };
+}
+
+function hubWithLog(lingerMs = 10_000) {
+  const calls: string[] = [];
+  const hub = new ContractHub(lingerMs);
+  hub.connect({
+    retain: (key) => calls.push(`+${key}`),
+    release: (key) => calls.push(`-${key}`),
+  });
+  return { hub, calls };
+}
+
+async function take<T>(iterator: AsyncIterator<T>, count: number): Promise<T[]> {
+  const taken: T[] = [];
+  while (taken.length < count) taken.push((await iterator.next()).value as T);
+  return taken;
+}
+
+describe('the hub', () => {
+  test('retains a contract once for many subscribers and releases it after the linger', async () => {
+    const { hub, calls } = hubWithLog(20);
+    const one = subscribeToContracts(hub, [A], true);
+    const two = subscribeToContracts(hub, [A, A], true);
+    expect(calls).toEqual(['+name:A']);
+    expect(hub.subscriptions).toBe(2);
+    await one.return();
+    await two.return();
+    expect(calls).toEqual(['+name:A']);
+    await until(() => calls.length === 2, 'the contract is released');
+    expect(calls).toEqual(['+name:A', '-name:A']);
+    expect(hub.subscriptions).toBe(0);
+    hub.close();
+  });
+
+  test('keeps a contract that is wanted again while it lingers', async () => {
+    const { hub, calls } = hubWithLog(30);
+    await subscribeToContracts(hub, [A, B], true).return();
+    const again = subscribeToContracts(hub, [A], true);
+    await until(() => calls.includes('-id:B'), 'the other contract is released');
+    expect(calls).not.toContain('-name:A');
+    await again.return();
+    hub.close();
+  });
+
+  test('never releases a pinned contract before it closes', async () => {
+    const { hub, calls } = hubWithLog(1);
+    hub.pin([A]);
+    await subscribeToContracts(hub, [A], true).return();
+    await subscribeToContracts(hub, [B], true).return();
+    await until(() => calls.includes('-id:B'), 'the contract that is not pinned is released');
+    expect(calls).not.toContain('-name:A');
+    hub.close();
+    expect(calls).toContain('-name:A');
+  });
+
+  test('hands over the snapshot and then every update, with no gap and no repeat', async () => {
+    const { hub } = hubWithLog();
+    hub.pin([A]);
+    hub.publish(A, snapshot(1));
+    hub.publish(A, snapshot(2));
+    const updates = subscribeToContracts(hub, [A], true);
+    hub.publish(A, snapshot(3));
+    hub.publish(A, snapshot(4));
+    const states = await take(updates, 3);
+    expect(states.map((state) => state.snapshot?.aggregate?.lastPrice)).toEqual(['2', '3', '4']);
+    expect(states.map((state) => state.snapshot?.sequence)).toEqual([2, 3, 4]);
+    const fresh = subscribeToContracts(hub, [A], false);
+    hub.publish(A, snapshot(5));
+    expect((await take(fresh, 1))[0]?.snapshot?.aggregate?.lastPrice).toBe('5');
+    hub.close();
+  });
+
+  test('keeps the last known section where a message leaves it out', () => {
+    const { hub } = hubWithLog();
+    hub.pin([A]);
+    hub.publish(A, snapshot(1));
+    const empty = {
+      bestLimits: null,
+      aggregate: null,
+      allowedPriceRange: null,
+      contractInfo: null,
+    };
+    hub.publish(A, { timestamp: '2026-05-23T15:10:01', receivedAtMs: 2, ...empty });
+    const [state] = hub.states();
+    expect(state?.snapshot).toMatchObject({ sequence: 2, timestamp: '2026-05-23T15:10:01' });
+    expect(state?.snapshot).toMatchObject(marketState('1'));
+    hub.close();
+  });
+
+  test('says since when and why a status holds', () => {
+    const { hub } = hubWithLog();
+    hub.pin([A]);
+    expect(hub.states()[0]).toMatchObject({ status: 'PENDING' });
+    hub.publish(A, snapshot(1));
+    expect(hub.states()[0]).toMatchObject({ status: 'LIVE', statusReason: null, statusSinceMs: 1 });
+    hub.setStatus(A, 'STALE', 'lost');
+    expect(hub.states()[0]).toMatchObject({ status: 'STALE', statusReason: 'lost' });
+    hub.publish(A, snapshot(2), 'late');
+    expect(hub.states()[0]).toMatchObject({ status: 'STALE', statusReason: 'late' });
+    expect(hub.countByStatus()).toEqual({ PENDING: 0, LIVE: 0, STALE: 1, INVALID: 0 });
+    hub.close();
+  });
+
+  test('completes a subscription once each of its contracts was told to be invalid', async () => {
+    const { hub } = hubWithLog();
+    const updates = subscribeToContracts(hub, [A, B], false);
+    hub.setStatus(A, 'INVALID', 'no');
+    hub.setStatus(B, 'INVALID', 'no');
+    const states = await take(updates, 2);
+    expect(states.map(({ key, status }) => [key, status])).toEqual([
+      [A, 'INVALID'],
+      [B, 'INVALID'],
+    ]);
+    expect(await updates.next()).toEqual({ value: undefined, done: true });
+    expect(hub.subscriptions).toBe(0);
+    hub.close();
+  });
+
+  test('waits for first states no longer than asked, and reads all of them at once', async () => {
+    const { hub, calls } = hubWithLog();
+    const reading = readContracts(hub, [A, B], 60);
+    hub.publish(A, snapshot(1));
+    const states = await reading;
+    expect(states.map((state) => state.status)).toEqual(['LIVE', 'PENDING']);
+    expect(calls).toEqual(['+name:A', '+id:B']);
+    const startedMs = performance.now();
+    await readContracts(hub, [B], 60);
+    expect(performance.now() - startedMs).toBeLessThan(50);
+    const gone = new AbortController();
+    const aborted = readContracts(hub, ['name:C'], 60_000, gone.signal);
+    gone.abort();
+    expect((await aborted)[0]?.status).toBe('PENDING');
+    hub.close();
+  });
+
+  test('ends every subscription when it closes', async () => {
+    const { hub } = hubWithLog();
+    const updates = subscribeToContracts(hub, [A], false);
+    const waiting = updates.next();
+    hub.close();
+    expect(await waiting).toEqual({ value: undefined, done: true });
+  });
+});
+
+describe('a mailbox', () => {
+  const entry = (key: string, value: number) => ({ key, value });
+
+  test('keeps a run in order and, past it, the newest of each key in the order of change', async () => {
+    const mailbox = new Mailbox<{ key: string; value: number }>(() => {}, 2);
+    for (const [key, value] of [
+      ['a', 1],
+      ['a', 2],
+      ['a', 3],
+      ['b', 4],
+      ['a', 5],
+      ['c', 6],
+    ] as const) {
+      mailbox.push(entry(key, value));
+    }
+    expect(mailbox.conflated).toBe(1);
+    expect((await take(mailbox, 5)).map(({ key, value }) => key + value)).toEqual([
+      'a1',
+      'a2',
+      'b4',
+      'a5',
+      'c6',
+    ]);
+    mailbox.push(entry('a', 7));
+    expect((await take(mailbox, 1))[0]?.value).toBe(7);
+    mailbox.end();
+  });
+
+  test('ends at once while its reader waits, and only once', async () => {
+    let ended = 0;
+    const mailbox = new Mailbox(() => ended++);
+    const waiting = mailbox.next();
+    await mailbox.return();
+    expect(await waiting).toEqual({ value: undefined, done: true });
+    mailbox.end();
+    mailbox.push(entry('a', 1));
+    expect((await mailbox.next()).done).toBe(true);
+    expect(ended).toBe(1);
+  });
+
+  test('delivers what was pushed before it was told to finish', async () => {
+    const mailbox = new Mailbox<{ key: string; value: number }>(() => {});
+    mailbox.push(entry('a', 1));
+    mailbox.finish();
+    mailbox.push(entry('a', 2));
+    expect((await mailbox.next()).value?.value).toBe(1);
+    expect((await mailbox.next()).done).toBe(true);
+  });
+});
