@@ -4,7 +4,7 @@ export interface Keyed {
 }
 
 /** How many entries a mailbox keeps in order before it conflates. */
-export const MAILBOX_RUN = 256;
+const MAILBOX_RUN = 256;
 
 /**
  * An async iterator between a publisher that never waits and one reader that may be slow. It keeps a

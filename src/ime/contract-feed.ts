@@ -42,9 +42,9 @@ export class ContractFeed {
     if (this.#overlap === undefined) return [message.snapshot];
     const { text, snapshot } = message;
     const { timestamp } = snapshot;
-    return this.#overlap
-      .receive(shard, { text, timestamp, message: snapshot })
-      .map((delivered) => delivered.message);
+    const delivered = this.#overlap.receive(shard, { text, timestamp, message: snapshot });
+    this.#endOverlap();
+    return delivered.map((one) => one.message);
   }
 
   /**
@@ -57,7 +57,7 @@ export class ContractFeed {
     if (forGood) this.shards.delete(shard);
     const held =
       this.#overlap?.leave(shard, (other) => other.isOpen).map(({ message }) => message) ?? [];
-    if (this.#overlap !== undefined && this.#overlap.feeds <= 1) this.#overlap = undefined;
+    this.#endOverlap();
     let carriedOn = false;
     for (const other of this.shards) {
       if (other !== shard && other.state === 'settled') carriedOn = true;
@@ -69,5 +69,9 @@ export class ContractFeed {
   get isCarried(): boolean {
     for (const shard of this.shards) if (shard.isOpen) return true;
     return false;
+  }
+
+  #endOverlap(): void {
+    if (this.#overlap?.isOver) this.#overlap = undefined;
   }
 }

@@ -2,6 +2,8 @@ import { dataText } from './wire.ts';
 
 /** How many delivered messages of a contract are remembered while two sockets carry it. */
 const MOST_REMEMBERED = 1_024;
+/** How far apart two sockets may stamp one publication, where each stamps what it sends, in milliseconds. */
+const STAMPED_APART_MS = 50;
 
 /** A message while its contract is carried by several sockets. */
 export interface OverlappingMessage<M> {
@@ -10,6 +12,14 @@ export interface OverlappingMessage<M> {
   readonly timestamp: string;
   /** What is delivered. */
   readonly message: M;
+}
+
+/** A socket beside the leader. */
+interface Follower<M> {
+  /** How far it has come in what was delivered. */
+  cursor: number;
+  /** What it has brought and the leader has not. */
+  readonly ahead: OverlappingMessage<M>[];
 }
 
 /**
@@ -23,8 +33,10 @@ export interface OverlappingMessage<M> {
  */
 export class Overlap<Feed, M> {
   readonly #delivered: OverlappingMessage<M>[] = [];
-  readonly #followers = new Map<Feed, { cursor: number; ahead: OverlappingMessage<M>[] }>();
+  readonly #followers = new Map<Feed, Follower<M>>();
   #leader: Feed;
+  /** How far the leader has come in what was delivered; the first leader has delivered all of it. */
+  #leaderCursor = Number.POSITIVE_INFINITY;
   /** How many entries have left `#delivered` at its front. */
   #forgotten = 0;
 
@@ -33,38 +45,26 @@ export class Overlap<Feed, M> {
     this.#leader = leader;
   }
 
-  /** How many sockets carry the contract, the leader included. */
-  get feeds(): number {
-    return this.#followers.size + 1;
+  /** Whether only the leader is left, and it brings nothing any more that was delivered already. */
+  get isOver(): boolean {
+    return this.#followers.size === 0 && this.#leaderCursor >= this.#end;
   }
 
   /** A further socket is about to carry the contract: from here on what is delivered is remembered. */
   join(feed: Feed): void {
     if (feed === this.#leader || this.#followers.has(feed)) return;
-    this.#followers.set(feed, { cursor: this.#forgotten + this.#delivered.length, ahead: [] });
+    this.#followers.set(feed, { cursor: this.#end, ahead: [] });
   }
 
   /** @returns what to deliver now, in order */
   receive(feed: Feed, message: OverlappingMessage<M>): OverlappingMessage<M>[] {
-    if (feed === this.#leader) {
-      this.#remember(message);
-      for (const follower of this.#followers.values()) {
-        // The leader has caught up with what was held up to the same message.
-        const at = indexOfSame(follower.ahead, message, 0);
-        if (at !== -1) {
-          follower.ahead.splice(0, at + 1);
-          follower.cursor = this.#forgotten + this.#delivered.length;
-        }
-      }
-      return [message];
-    }
+    if (feed === this.#leader) return this.#lead(message) ? [message] : [];
     const follower = this.#followers.get(feed);
     if (follower === undefined) return [];
     if (follower.ahead.length === 0) {
-      const from = Math.max(0, follower.cursor - this.#forgotten);
-      const at = indexOfSame(this.#delivered, message, from);
-      if (at !== -1) {
-        follower.cursor = this.#forgotten + at + 1;
+      const place = this.#find(message, follower.cursor);
+      if (place !== undefined) {
+        follower.cursor = place + 1;
         return [];
       }
     }
@@ -86,10 +86,45 @@ export class Overlap<Feed, M> {
     const followers = [...this.#followers];
     const next = followers.find(([follower]) => canLead(follower)) ?? followers[0];
     if (next === undefined) return [];
-    const [leader, { ahead }] = next;
+    const [leader, { ahead, cursor }] = next;
     this.#followers.delete(leader);
     this.#leader = leader;
+    // Whoever was ahead has seen all that was delivered; whoever was behind still brings some of it.
+    this.#leaderCursor = ahead.length > 0 ? Number.POSITIVE_INFINITY : cursor;
     return ahead.filter((message) => this.#follows(message));
+  }
+
+  get #end(): number {
+    return this.#forgotten + this.#delivered.length;
+  }
+
+  /** Takes a message of the leader. @returns whether it is new */
+  #lead(message: OverlappingMessage<M>): boolean {
+    if (this.#leaderCursor < this.#end) {
+      const place = this.#find(message, this.#leaderCursor);
+      if (place !== undefined) {
+        this.#leaderCursor = place + 1;
+        return false;
+      }
+    }
+    this.#leaderCursor = Number.POSITIVE_INFINITY;
+    this.#remember(message);
+    for (const follower of this.#followers.values()) {
+      // The leader has caught up with what was held up to the same message.
+      const at = indexOfSame(follower.ahead, message, 0);
+      if (at !== -1) {
+        follower.ahead.splice(0, at + 1);
+        follower.cursor = this.#end;
+      }
+    }
+    return true;
+  }
+
+  /** The place of a message in what was delivered, from `cursor` on. */
+  #find(message: OverlappingMessage<M>, cursor: number): number | undefined {
+    const from = Math.max(0, cursor - this.#forgotten);
+    const at = indexOfSame(this.#delivered, message, from);
+    return at === -1 ? undefined : this.#forgotten + at;
   }
 
   /** Whether a held message is really new: not the last state again, and not older than it. */
@@ -113,8 +148,9 @@ export class Overlap<Feed, M> {
 }
 
 /**
- * The first message from `from` on that is the same publication: the same text, or the same `data`
- * where each connection writes a timestamp of its own.
+ * The first message from `from` on that is the same publication: the same text, or the same `data` at
+ * the same time where each connection writes a timestamp of its own. The same `data` at another time
+ * is a price that has come back.
  */
 function indexOfSame<M>(
   messages: readonly OverlappingMessage<M>[],
@@ -126,9 +162,14 @@ function indexOfSame<M>(
   }
   for (let at = from; at < messages.length; at++) {
     const other = messages[at];
-    if (other !== undefined && sameData(other, message)) return at;
+    if (other !== undefined && stampedTogether(other, message) && sameData(other, message))
+      return at;
   }
   return -1;
+}
+
+function stampedTogether<M>(a: OverlappingMessage<M>, b: OverlappingMessage<M>): boolean {
+  return Math.abs(Date.parse(a.timestamp) - Date.parse(b.timestamp)) <= STAMPED_APART_MS;
 }
 
 function sameData<M>(a: OverlappingMessage<M>, b: OverlappingMessage<M>): boolean {

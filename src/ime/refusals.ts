@@ -56,7 +56,7 @@ export class Refusals implements RefusalJudge {
   #running = false;
   /** When the latest dial that IME accepted was started. */
   #tokenProvenAtMs = Number.NEGATIVE_INFINITY;
-  #wake: AbortController | undefined;
+  #wake = new AbortController();
   #askedSince: Single[] = [];
   #lastProbeAtMs = Number.NEGATIVE_INFINITY;
   #probesTurn = 0;
@@ -92,12 +92,12 @@ export class Refusals implements RefusalJudge {
   asked(pool: ImePool, keys: readonly ContractKey[]): void {
     if (this.#state !== 'allRefused') return;
     this.#askedSince = keys.map((key) => ({ pool, key }));
-    this.#wake?.abort();
+    this.#wake.abort();
   }
 
   /** There is another token: it is tried at once. */
   tokenChanged(): void {
-    if (this.trouble !== undefined) this.#wake?.abort();
+    if (this.trouble !== undefined) this.#wake.abort();
   }
 
   close(): void {
@@ -205,12 +205,13 @@ export class Refusals implements RefusalJudge {
 
   /** @returns a contract that was asked for meanwhile, where that is what ended the sleep */
   async #sleepUnlessWoken(ms: number): Promise<Single | undefined> {
-    this.#wake = new AbortController();
-    this.#askedSince = [];
     const signal = AbortSignal.any([this.#abort.signal, this.#wake.signal]);
     await sleep(ms, undefined, { signal }).catch(() => {});
     this.#abort.signal.throwIfAborted();
+    // What wakes during the probe that follows is not lost: the next sleep ends at once.
+    this.#wake = new AbortController();
     const asked = this.#askedSince.at(-1);
+    this.#askedSince = [];
     if (asked !== undefined) {
       await this.#sleep(this.#lastProbeAtMs + ASKED_SPACING_MS - performance.now());
     }

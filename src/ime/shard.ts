@@ -244,9 +244,11 @@ export class Shard {
   #ended(end: SocketEnd): void {
     const openForMs = this.#openedAtMs === undefined ? undefined : Date.now() - this.#openedAtMs;
     const failure = { class: classifyEnd(end), end };
-    // A socket that was accepted long ago and is refused now tells nothing of how slow refusals are.
-    if (failure.class === 'ambiguous' && openForMs !== undefined && openForMs < STABLE_MS) {
-      this.#upstream.acceptance.refusedAfter(openForMs);
+    // A refusal comes before any message. One that comes after is of a subscription that was accepted.
+    const refusedFirst =
+      this.#lastMessageAtMs === undefined && (openForMs ?? STABLE_MS) < STABLE_MS;
+    if (failure.class === 'ambiguous' && refusedFirst) {
+      this.#upstream.acceptance.refusedAfter(openForMs ?? 0);
     }
     if (openForMs !== undefined && openForMs >= STABLE_MS) this.#attempt = 0;
     this.#upstream.counts.failures[failure.class]++;
