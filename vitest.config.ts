@@ -10,6 +10,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    reporters: ['default'],
+    // Most tests wait for sockets and timers, so more of them than cores can run at once.
+    maxWorkers: 4,
   },
 });

@@ -105,24 +105,21 @@ export class ContractFeeds {
 
   /** `shard` has no connection any more; `forGood` where it will not dial with these contracts again. */
   lose(shard: Shard, keys: Iterable<ContractKey>, forGood: boolean, reason: string): void {
+    const isDialFailure = shard.failure !== undefined && shard.failure.openForMs === undefined;
     for (const key of keys) {
       const feed = this.#feeds.get(key);
       if (feed === undefined || !feed.shards.has(shard)) continue;
       const { held, carriedOn } = feed.leave(shard, forGood);
       this.#deliver(feed, held);
-      if (!carriedOn) this.tellLost(feed, reason);
+      // Why it became STALE stays the reason while dial after dial fails.
+      if (!carriedOn && !(isDialFailure && feed.status === 'STALE')) this.#tellLost(feed, reason);
       this.#forgetIfUnused(feed);
     }
   }
 
   /** Tells the subscribers of every contract that no open socket carries why that is so. */
   tellTrouble(reason: string): void {
-    for (const feed of this.wanted()) if (!feed.isCarried) this.tellLost(feed, reason);
-  }
-
-  tellLost(feed: ContractFeed, reason: string): void {
-    if (!feed.wanted || feed.status === 'INVALID') return;
-    this.#tell(feed, feed.delivered ? 'STALE' : 'PENDING', reason);
+    for (const feed of this.wanted()) if (!feed.isCarried) this.#tellLost(feed, reason);
   }
 
   clear(): void {
@@ -157,6 +154,11 @@ export class ContractFeeds {
   #tell(feed: ContractFeed, status: Exclude<ContractStatus, 'LIVE'>, reason: string): void {
     feed.status = status;
     this.#sink.setStatus(feed.key, status, reason);
+  }
+
+  #tellLost(feed: ContractFeed, reason: string): void {
+    if (!feed.wanted || feed.status === 'INVALID') return;
+    this.#tell(feed, feed.delivered ? 'STALE' : 'PENDING', reason);
   }
 
   #forgetIfUnused(feed: ContractFeed): void {

@@ -292,8 +292,10 @@ export class ImePool implements ShardOwner {
       if (closeAtMs > nowMs) this.#planIn(closeAtMs - nowMs);
       else this.#discard(shard, 'its contracts have moved to another connection');
     }
-    for (const [replacement, olds] of this.#replacements) {
-      if (!olds.some((old) => this.#shards.has(old))) this.#replacements.delete(replacement);
+    // An old shard may have had to stay, for a contract that was asked for again meanwhile: it is an
+    // ordinary one then.
+    for (const shard of this.#replacements.keys()) {
+      if ((shard.settledAtMs ?? nowMs) + OVERLAP_MS <= nowMs) this.#replacements.delete(shard);
     }
   }
 
@@ -324,13 +326,16 @@ export class ImePool implements ShardOwner {
   #compact(): void {
     const replaced = new Set([...this.#replacements.values()].flat());
     const idle: { id: Shard; keys: ContractKey[] }[] = [];
+    const counted = new Set<ContractKey>();
     let busy = 0;
-    for (const shard of this.#shards) {
+    // Newest first: a contract that two shards carry counts for the one that stays.
+    for (const shard of [...this.#shards].reverse()) {
       if (replaced.has(shard)) continue;
       const keys = [...shard.keys].filter((key) => this.feeds.usable(key));
       const searched = keys.some((key) => this.feeds.get(key)?.underSearch);
       if (shard.isAccepted && !searched && !this.#replacements.has(shard)) {
-        idle.push({ id: shard, keys });
+        idle.push({ id: shard, keys: keys.filter((key) => !counted.has(key)) });
+        for (const key of keys) counted.add(key);
       } else busy++;
     }
     const bounds = this.#bounds();

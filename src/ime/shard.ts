@@ -35,6 +35,8 @@ export type DecodedMessage = Extract<DecodedFrame, { ok: true }>;
 export interface ShardFailure {
   readonly class: FailureClass;
   readonly end: SocketEnd;
+  /** For how long it had been open, in milliseconds; `undefined` where the handshake failed. */
+  readonly openForMs: number | undefined;
 }
 
 /** Who owns shards: told in the order in which things happen, and nothing after `close`. */
@@ -243,7 +245,7 @@ export class Shard {
 
   #ended(end: SocketEnd): void {
     const openForMs = this.#openedAtMs === undefined ? undefined : Date.now() - this.#openedAtMs;
-    const failure = { class: classifyEnd(end), end };
+    const failure = { class: classifyEnd(end), end, openForMs };
     // A refusal comes before any message. One that comes after is of a subscription that was accepted.
     const refusedFirst =
       this.#lastMessageAtMs === undefined && (openForMs ?? STABLE_MS) < STABLE_MS;
