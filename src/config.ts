@@ -76,6 +76,21 @@ export const SETTINGS = {
     '262144',
     'Bytes of the body of one HTTP request.',
   ),
+  CLIENT_BUFFER_BYTES: setting(
+    whole(1_024, 2 ** 30),
+    '262144',
+    'Unsent bytes above which a client gets only the newest state of each contract.',
+  ),
+  CLIENT_STALL_MS: setting(
+    whole(1_000, DAY_MS),
+    '30000',
+    'Milliseconds after which a slow client that takes nothing is closed.',
+  ),
+  WS_COMPRESSION: setting(
+    oneOf(['off', 'on']),
+    'off',
+    'permessage-deflate towards clients: less traffic for more CPU.',
+  ),
   LOG_LEVEL: setting(oneOf(LOG_LEVELS), 'info', 'Least level that is logged.'),
   SIMULATOR_RATE: setting(
     whole(1, 100_000),

@@ -99,6 +99,8 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
       maxContracts: config.MAX_CONTRACTS_PER_SUBSCRIPTION,
       maxMessageBytes: config.MAX_MESSAGE_BYTES,
       maxBodyBytes: config.MAX_BODY_BYTES,
+      compression: config.WS_COMPRESSION === 'on',
+      slowReaders: { bufferBytes: config.CLIENT_BUFFER_BYTES, stallMs: config.CLIENT_STALL_MS },
       simulated: simulator !== undefined,
       exampleNames: (simulator?.busiestNames ?? config.IME_PINNED_NAMES).slice(0, EXAMPLES),
       report,

@@ -3,7 +3,8 @@ import type { ContractKey } from '../src/contract/key.ts';
 import type { Snapshot } from '../src/contract/snapshot.ts';
 import { ContractHub } from '../src/hub/hub.ts';
 import { Mailbox } from '../src/hub/mailbox.ts';
-import { readContracts, subscribeToContracts } from '../src/hub/subscription.ts';
+import { readContracts } from '../src/hub/read.ts';
+import { subscribeToContracts } from '../src/hub/subscription.ts';
 import { marketState, until } from './kit/gateway.ts';
 
 const A: ContractKey = 'name:A';
@@ -23,6 +24,10 @@ function hubWithLog(lingerMs = 10_000) {
   return { hub, calls };
 }
 
+function subscribed(hub: ContractHub, keys: ContractKey[], initial: boolean) {
+  return subscribeToContracts(hub, { keys, initial, intervalMs: 0, changesOnly: false });
+}
+
 async function take<T>(iterator: AsyncIterator<T>, count: number): Promise<T[]> {
   const taken: T[] = [];
   while (taken.length < count) taken.push((await iterator.next()).value as T);
@@ -32,8 +37,8 @@ async function take<T>(iterator: AsyncIterator<T>, count: number): Promise<T[]> 
 describe('the hub', () => {
   test('retains a contract once for many subscribers and releases it after the linger', async () => {
     const { hub, calls } = hubWithLog(20);
-    const one = subscribeToContracts(hub, [A], true);
-    const two = subscribeToContracts(hub, [A, A], true);
+    const one = subscribed(hub, [A], true);
+    const two = subscribed(hub, [A], true);
     expect(calls).toEqual(['+name:A']);
     expect(hub.subscriptions).toBe(2);
     await one.return();
@@ -47,8 +52,8 @@ describe('the hub', () => {
 
   test('keeps a contract that is wanted again while it lingers', async () => {
     const { hub, calls } = hubWithLog(30);
-    await subscribeToContracts(hub, [A, B], true).return();
-    const again = subscribeToContracts(hub, [A], true);
+    await subscribed(hub, [A, B], true).return();
+    const again = subscribed(hub, [A], true);
     await until(() => calls.includes('-id:B'), 'the other contract is released');
     expect(calls).not.toContain('-name:A');
     await again.return();
@@ -58,8 +63,8 @@ describe('the hub', () => {
   test('never releases a pinned contract before it closes', async () => {
     const { hub, calls } = hubWithLog(1);
     hub.pin([A]);
-    await subscribeToContracts(hub, [A], true).return();
-    await subscribeToContracts(hub, [B], true).return();
+    await subscribed(hub, [A], true).return();
+    await subscribed(hub, [B], true).return();
     await until(() => calls.includes('-id:B'), 'the contract that is not pinned is released');
     expect(calls).not.toContain('-name:A');
     hub.close();
@@ -71,13 +76,13 @@ describe('the hub', () => {
     hub.pin([A]);
     hub.publish(A, snapshot(1));
     hub.publish(A, snapshot(2));
-    const updates = subscribeToContracts(hub, [A], true);
+    const updates = subscribed(hub, [A], true);
     hub.publish(A, snapshot(3));
     hub.publish(A, snapshot(4));
     const states = await take(updates, 3);
     expect(states.map((state) => state.snapshot?.aggregate?.lastPrice)).toEqual(['2', '3', '4']);
     expect(states.map((state) => state.snapshot?.sequence)).toEqual([2, 3, 4]);
-    const fresh = subscribeToContracts(hub, [A], false);
+    const fresh = subscribed(hub, [A], false);
     hub.publish(A, snapshot(5));
     expect((await take(fresh, 1))[0]?.snapshot?.aggregate?.lastPrice).toBe('5');
     hub.close();
@@ -116,7 +121,7 @@ describe('the hub', () => {
 
   test('completes a subscription once each of its contracts was told to be invalid', async () => {
     const { hub } = hubWithLog();
-    const updates = subscribeToContracts(hub, [A, B], false);
+    const updates = subscribed(hub, [A, B], false);
     hub.setStatus(A, 'INVALID', 'no');
     hub.setStatus(B, 'INVALID', 'no');
     const states = await take(updates, 2);
@@ -148,7 +153,7 @@ describe('the hub', () => {
 
   test('ends every subscription when it closes', async () => {
     const { hub } = hubWithLog();
-    const updates = subscribeToContracts(hub, [A], false);
+    const updates = subscribed(hub, [A], false);
     const waiting = updates.next();
     hub.close();
     expect(await waiting).toEqual({ value: undefined, done: true });

@@ -77,6 +77,13 @@ describe('the search for refused contracts', () => {
     expect(new Set(found.last)).toEqual(new Set(found.good));
   });
 
+  test('knows which ones it has never seen refused alone', () => {
+    const keys = keysOf(4);
+    expect([...search(keys, new Set([keys[3] as ContractKey])).inferred]).toEqual([keys[3]]);
+    expect([...search(keys, new Set([keys[0] as ContractKey])).inferred]).toEqual([]);
+    expect([...search(keysOf(1), new Set(keysOf(1))).inferred]).toEqual([]);
+  });
+
   test('does not suspect the canary', () => {
     const keys = keysOf(2);
     expect(search(keys, new Set([keys[1] as ContractKey]), [keys[0] as ContractKey])).toMatchObject(
@@ -152,6 +159,7 @@ describe('the overlap of two sockets', () => {
     timestamp: `2026-05-23T15:10:${String(stamp).padStart(2, '0')}`,
     message: value,
   });
+  const open = () => true;
   const values = (messages: { message: number }[]) => messages.map((one) => one.message);
 
   test('delivers each once, in order, however the two interleave', () => {
@@ -178,9 +186,10 @@ describe('the overlap of two sockets', () => {
               (turns.next().value && old < published.length) || fresh >= published.length;
             const place = takeOld ? old++ : fresh++;
             const next = published[place];
-            if (next) delivered.push(...values(overlap.receive(takeOld ? 'old' : 'new', next)));
+            if (next)
+              delivered.push(...values(overlap.receive(takeOld ? 'old' : 'new', next, open)));
           }
-          delivered.push(...values(overlap.leave('old', () => true)));
+          delivered.push(...values(overlap.leave('old', open)));
           expect(delivered).toEqual([...delivered].sort((a, b) => a - b));
           expect(new Set(delivered).size).toBe(delivered.length);
           expect(delivered).toEqual(published.map(({ message: place }) => place));
@@ -206,7 +215,7 @@ describe('the overlap of two sockets', () => {
           const delivered: string[] = [];
           const take = (feed: string, place: number) => {
             const next = published[place];
-            if (next) delivered.push(...overlap.receive(feed, next).map(({ text }) => text));
+            if (next) delivered.push(...overlap.receive(feed, next, open).map(({ text }) => text));
           };
           let old = 0;
           let fresh = subscribedAt;
@@ -214,7 +223,7 @@ describe('the overlap of two sockets', () => {
             if (turns.next().value || fresh >= count) take('old', old++);
             else take('new', fresh++);
           }
-          delivered.push(...overlap.leave('old', () => true).map(({ text }) => text));
+          delivered.push(...overlap.leave('old', open).map(({ text }) => text));
           while (fresh < count) take('new', fresh++);
           expect(delivered).toEqual(published.map(({ text }) => text));
         },
@@ -226,14 +235,27 @@ describe('the overlap of two sockets', () => {
   test('hands over what the new socket has when the old one is lost', () => {
     const overlap = new Overlap<string, number>('old');
     overlap.join('new');
-    expect(values(overlap.receive('old', message(1)))).toEqual([1]);
-    expect(overlap.receive('new', message(1))).toEqual([]);
-    expect(overlap.receive('new', message(2))).toEqual([]);
-    expect(overlap.receive('new', message(3))).toEqual([]);
-    expect(values(overlap.receive('old', message(2)))).toEqual([2]);
-    expect(values(overlap.leave('old', () => true))).toEqual([3]);
-    expect(values(overlap.receive('new', message(4)))).toEqual([4]);
+    expect(values(overlap.receive('old', message(1), open))).toEqual([1]);
+    expect(overlap.receive('new', message(1), open)).toEqual([]);
+    expect(overlap.receive('new', message(2), open)).toEqual([]);
+    expect(overlap.receive('new', message(3), open)).toEqual([]);
+    expect(values(overlap.receive('old', message(2), open))).toEqual([2]);
+    expect(values(overlap.leave('old', open))).toEqual([3]);
+    expect(values(overlap.receive('new', message(4), open))).toEqual([4]);
     expect(overlap.isOver).toBe(true);
+  });
+
+  test('is led by whoever delivers first where both still dial', () => {
+    const overlap = new Overlap<string, number>('old');
+    overlap.join('new');
+    const opened = new Set(['new']);
+    const isOpen = (feed: string) => opened.has(feed);
+    expect(values(overlap.receive('new', message(1), isOpen))).toEqual([1]);
+    opened.add('old');
+    expect(values(overlap.receive('new', message(2), isOpen))).toEqual([2]);
+    expect(overlap.receive('old', message(2), isOpen)).toEqual([]);
+    expect(overlap.receive('old', message(3), isOpen)).toEqual([]);
+    expect(values(overlap.leave('new', isOpen))).toEqual([3]);
   });
 
   test('knows a publication again where each socket writes a timestamp of its own', () => {
@@ -244,10 +266,10 @@ describe('the overlap of two sockets', () => {
       timestamp: `2026-05-23T15:10:00.${fraction}`,
       message: 7,
     });
-    overlap.receive('old', stamped('000100'));
-    expect(overlap.receive('new', stamped('004321'))).toEqual([]);
-    expect(overlap.receive('new', stamped('900000'))).toEqual([]);
-    expect(overlap.leave('old', () => true)).toEqual([]);
+    overlap.receive('old', stamped('000100'), open);
+    expect(overlap.receive('new', stamped('004321'), open)).toEqual([]);
+    expect(overlap.receive('new', stamped('900000'), open)).toEqual([]);
+    expect(overlap.leave('old', open)).toEqual([]);
   });
 });
 
@@ -339,6 +361,10 @@ describe('the rules of dialing', () => {
       return (memory.retestAtMs('name:x') ?? 0) / 60_000;
     });
     expect(believed).toEqual([1, 2, 4, 8, 15, 15, 15]);
+    memory.convict('name:inferred', 0, true);
+    expect(memory.retestAtMs('name:inferred')).toBe(5_000);
+    memory.convict('name:inferred', 0);
+    expect(memory.retestAtMs('name:inferred')).toBe(60_000);
     memory.forget('name:x');
     expect(memory.has('name:x')).toBe(false);
   });

@@ -73,6 +73,11 @@ export class ContractHub implements ContractSink {
     }
   }
 
+  /** The latest state of a contract; `undefined` for one not held. */
+  stateOf(key: ContractKey): ContractState | undefined {
+    return this.#topics.get(key)?.state;
+  }
+
   /** Epoch milliseconds at which the source was asked for `key`; `undefined` for one not held. */
   askedAtMs(key: ContractKey): number | undefined {
     return this.#topics.get(key)?.askedAtMs;

@@ -1,94 +1,105 @@
 import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from './contract-state.ts';
+import type { UpdateWish } from './contract-updates.ts';
 import type { ContractHub } from './hub.ts';
 import { Mailbox } from './mailbox.ts';
 import type { ContractSubscriber } from './topic.ts';
+import { UpdateGate } from './update-gate.ts';
+
+/** Where a subscription's updates go. */
+export interface UpdateSink {
+  update(state: ContractState): void;
+  /** Every contract is INVALID and was told so: nothing else will come. */
+  finish(): void;
+}
 
 /**
- * The changes of some contracts as an async iterable with one reader: what is known of each now (unless
- * `initial` is false), then every change, each once and in order. It ends when every one of the
- * contracts is INVALID, each having been told so.
+ * One subscription's place in the hub: what is known of each contract now (where wished), then every
+ * change that its wish lets through, each once and in order.
  */
+export class ContractSubscription implements ContractSubscriber {
+  readonly #hub: ContractHub;
+  readonly #wish: UpdateWish;
+  readonly #sink: UpdateSink;
+  readonly #gate: UpdateGate | undefined;
+  readonly #forget: () => void;
+  /** Made with the first contract that is INVALID: most subscriptions never see one. */
+  #invalid: Set<ContractKey> | undefined;
+  #closed = false;
+
+  /**
+   * @param read how the subscription's selection reads for a state, for `changesOnly`
+   * @param onHubClosed called where the hub ends the subscription
+   */
+  constructor(
+    hub: ContractHub,
+    wish: UpdateWish,
+    sink: UpdateSink,
+    read: (state: ContractState) => string,
+    onHubClosed: () => void,
+  ) {
+    this.#hub = hub;
+    this.#wish = wish;
+    this.#sink = sink;
+    const gated = wish.intervalMs > 0 || wish.changesOnly;
+    this.#gate = gated ? new UpdateGate(wish, read, (state) => sink.update(state)) : undefined;
+    this.#forget = hub.opened({ end: onHubClosed });
+  }
+
+  /** Begins: may call the sink at once. */
+  open(): void {
+    for (const state of this.#hub.subscribe(this.#wish.keys, this)) {
+      // That a contract is INVALID is told even to those who leave out what is known now: for them
+      // nothing else may ever come.
+      if (this.#wish.initial || state.status === 'INVALID') this.#tell(state, true);
+      this.#noteInvalid(state);
+    }
+  }
+
+  contractChanged(state: ContractState, statusChanged: boolean): void {
+    this.#tell(state, statusChanged);
+    if (statusChanged) this.#noteInvalid(state);
+  }
+
+  /** Ends it; harmless when repeated. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#gate?.close();
+    this.#forget();
+    this.#hub.unsubscribe(this.#wish.keys, this);
+  }
+
+  #tell(state: ContractState, statusChanged: boolean): void {
+    if (this.#gate === undefined) this.#sink.update(state);
+    else this.#gate.offer(state, statusChanged);
+  }
+
+  #noteInvalid(state: ContractState): void {
+    if (state.status !== 'INVALID') {
+      this.#invalid?.delete(state.key);
+      return;
+    }
+    this.#invalid ??= new Set();
+    this.#invalid.add(state.key);
+    if (this.#invalid.size === this.#wish.keys.length) this.#sink.finish();
+  }
+}
+
+/** A {@link ContractSubscription} as an async iterable with one reader, which may be slow. */
 export function subscribeToContracts(
   hub: ContractHub,
-  keys: readonly ContractKey[],
-  initial: boolean,
+  wish: UpdateWish,
+  read: (state: ContractState) => string = () => '',
 ): Mailbox<ContractState> {
-  const distinct = [...new Set(keys)];
-  const invalid = new Set<ContractKey>();
-  const finishWhenAllInvalid = (state: ContractState) => {
-    if (state.status === 'INVALID') invalid.add(state.key);
-    else invalid.delete(state.key);
-    if (invalid.size === distinct.length) mailbox.finish();
-  };
-  const subscriber: ContractSubscriber = {
-    contractChanged(state) {
-      mailbox.push(state);
-      finishWhenAllInvalid(state);
-    },
-  };
-  const mailbox = new Mailbox<ContractState>(() => {
-    forget();
-    hub.unsubscribe(distinct, subscriber);
-  });
-  const forget = hub.opened(mailbox);
-  for (const state of hub.subscribe(distinct, subscriber)) {
-    // That a contract is INVALID is told even to those who leave out what is known now: for them
-    // nothing else may ever come.
-    if (initial || state.status === 'INVALID') mailbox.push(state);
-    finishWhenAllInvalid(state);
-  }
+  const mailbox = new Mailbox<ContractState>(() => subscription.close());
+  const subscription = new ContractSubscription(
+    hub,
+    wish,
+    { update: (state) => mailbox.push(state), finish: () => mailbox.finish() },
+    read,
+    () => mailbox.end(),
+  );
+  subscription.open();
   return mailbox;
-}
-
-/**
- * The state of each of `keys` as soon as something is known of it: a snapshot, or that IME refuses it.
- * What is not known `waitMs` after the contract was first asked of IME comes as it is then, PENDING.
- *
- * @param signal ends the wait early; the states are then those of that moment
- */
-export async function readContracts(
-  hub: ContractHub,
-  keys: readonly ContractKey[],
-  waitMs: number,
-  signal?: AbortSignal,
-): Promise<ContractState[]> {
-  const latest = new Map<ContractKey, ContractState>();
-  const unknown = new Set<ContractKey>();
-  let stopWaiting: () => void = () => {};
-  const subscriber: ContractSubscriber = {
-    contractChanged(state) {
-      latest.set(state.key, state);
-      if (isKnown(state) && unknown.delete(state.key) && unknown.size === 0) stopWaiting();
-    },
-  };
-  for (const state of hub.subscribe(keys, subscriber)) {
-    latest.set(state.key, state);
-    if (!isKnown(state)) unknown.add(state.key);
-  }
-  try {
-    const remainingMs = Math.max(0, ...Array.from(unknown, (key) => deadlineMs(key) - Date.now()));
-    if (remainingMs > 0 && !signal?.aborted) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(() => stopWaiting(), remainingMs);
-        stopWaiting = () => {
-          clearTimeout(timer);
-          signal?.removeEventListener('abort', stopWaiting);
-          resolve();
-        };
-        signal?.addEventListener('abort', stopWaiting);
-      });
-    }
-  } finally {
-    hub.unsubscribe(keys, subscriber);
-  }
-  return keys.map((key) => latest.get(key) as ContractState);
-
-  function deadlineMs(key: ContractKey): number {
-    return (hub.askedAtMs(key) ?? 0) + waitMs;
-  }
-}
-
-function isKnown(state: ContractState): boolean {
-  return state.snapshot !== null || state.status === 'INVALID';
 }

@@ -28,7 +28,8 @@ export class ContractFeed {
     this.shards.add(shard);
     if (this.#overlap === undefined) {
       for (const other of this.shards) {
-        if (other === shard || !other.isOpen) continue;
+        // One that still dials may open first, and then both deliver from the start.
+        if (other === shard || !(other.isOpen || other.state === 'dialing')) continue;
         this.#overlap = new Overlap(other);
         break;
       }
@@ -42,7 +43,7 @@ export class ContractFeed {
     if (this.#overlap === undefined) return [message.snapshot];
     const { text, snapshot } = message;
     const { timestamp } = snapshot;
-    const delivered = this.#overlap.receive(shard, { text, timestamp, message: snapshot });
+    const delivered = this.#overlap.receive(shard, { text, timestamp, message: snapshot }, isOpen);
     this.#endOverlap();
     return delivered.map((one) => one.message);
   }
@@ -55,8 +56,7 @@ export class ContractFeed {
    */
   leave(shard: Shard, forGood: boolean): { held: readonly Snapshot[]; carriedOn: boolean } {
     if (forGood) this.shards.delete(shard);
-    const held =
-      this.#overlap?.leave(shard, (other) => other.isOpen).map(({ message }) => message) ?? [];
+    const held = this.#overlap?.leave(shard, isOpen).map(({ message }) => message) ?? [];
     this.#endOverlap();
     let carriedOn = false;
     for (const other of this.shards) {
@@ -74,4 +74,8 @@ export class ContractFeed {
   #endOverlap(): void {
     if (this.#overlap?.isOver) this.#overlap = undefined;
   }
+}
+
+function isOpen(shard: Shard): boolean {
+  return shard.isOpen;
 }

@@ -90,9 +90,14 @@ export class ContractFeeds {
     }
   }
 
-  /** IME refuses exactly this contract, for `reason` where it is another than the usual one. */
-  convict(key: ContractKey, reason: string = REFUSED): void {
-    this.invalid.convict(key, Date.now());
+  /**
+   * IME refuses exactly this contract.
+   *
+   * @param inferred whether it was found by all others being accepted
+   * @param reason in words, where it is another than the usual one
+   */
+  convict(key: ContractKey, inferred = false, reason: string = REFUSED): void {
+    this.invalid.convict(key, Date.now(), inferred);
     const feed = this.#feeds.get(key);
     if (feed === undefined) return;
     feed.proven = false;

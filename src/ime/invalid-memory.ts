@@ -2,6 +2,7 @@ import type { ContractKey } from '../contract/key.ts';
 
 const FIRST_MS = 60_000;
 const CAP_MS = 15 * 60_000;
+const INFERRED_MS = 5_000;
 /** How many refused contracts are remembered: past it the one remembered longest is forgotten. */
 const MOST_REMEMBERED = 50_000;
 
@@ -9,10 +10,14 @@ const MOST_REMEMBERED = 50_000;
 export class InvalidMemory {
   readonly #refused = new Map<ContractKey, { strikes: number; retestAtMs: number }>();
 
-  /** IME refused the contract (again): believed for a minute, twice as long each time, 15 min at most. */
-  convict(key: ContractKey, nowMs: number): void {
-    const strikes = (this.#refused.get(key)?.strikes ?? 0) + 1;
-    const believedMs = Math.min(CAP_MS, FIRST_MS * 2 ** (strikes - 1));
+  /**
+   * IME refused the contract (again): believed for a minute, twice as long each time, 15 min at most.
+   *
+   * @param inferred whether it was never refused alone: then it is tried alone soon
+   */
+  convict(key: ContractKey, nowMs: number, inferred = false): void {
+    const strikes = (this.#refused.get(key)?.strikes ?? 0) + (inferred ? 0 : 1);
+    const believedMs = inferred ? INFERRED_MS : Math.min(CAP_MS, FIRST_MS * 2 ** (strikes - 1));
     this.#refused.delete(key);
     this.#refused.set(key, { strikes, retestAtMs: nowMs + believedMs });
     if (this.#refused.size <= MOST_REMEMBERED) return;

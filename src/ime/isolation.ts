@@ -11,11 +11,17 @@ export interface Isolation {
   readonly untested: readonly ContractKey[];
   readonly good: readonly ContractKey[];
   readonly refused: readonly ContractKey[];
+  /**
+   * Those of `refused` that were never refused alone: all others were accepted. Right as long as what
+   * IME lists does not change during the search.
+   */
+  readonly inferred: ReadonlySet<ContractKey>;
 }
 
 /** The search in a batch that was refused. */
 export function isolate(batch: readonly ContractKey[]): Isolation {
-  return convictLast({ suspects: batch, untested: [], good: [], refused: [] });
+  const nothing = { untested: [], good: [], refused: [], inferred: new Set<ContractKey>() };
+  return convictLast({ suspects: batch, ...nothing }, false);
 }
 
 /** The same search with some contracts known to be good by other means, the canary's for one. */
@@ -23,15 +29,16 @@ export function withGood(isolation: Isolation, known: ReadonlySet<ContractKey>):
   const unknown = (keys: readonly ContractKey[]) => keys.filter((key) => !known.has(key));
   const suspects = unknown(isolation.suspects);
   // Suspects that have all turned out good contradict the refusal: their batch is over.
-  return convictLast({
-    suspects,
-    untested: unknown(isolation.untested),
-    good: [
-      ...isolation.good,
-      ...[...isolation.suspects, ...isolation.untested].filter((key) => known.has(key)),
-    ],
-    refused: isolation.refused,
-  });
+  const good = [...isolation.suspects, ...isolation.untested].filter((key) => known.has(key));
+  return convictLast(
+    {
+      ...isolation,
+      suspects,
+      untested: unknown(isolation.untested),
+      good: [...isolation.good, ...good],
+    },
+    suspects.length < isolation.suspects.length,
+  );
 }
 
 /**
@@ -48,19 +55,17 @@ export function nextProbe(isolation: Isolation): readonly ContractKey[] | undefi
 
 /** The search after the {@link nextProbe} was answered. */
 export function afterProbe(isolation: Isolation, accepted: boolean): Isolation {
-  const { suspects, untested, good, refused } = isolation;
+  const { suspects, untested, good } = isolation;
   if (suspects.length === 0) {
     return accepted
-      ? { suspects, untested: [], good: [...good, ...untested], refused }
-      : convictLast({ suspects: untested, untested: [], good, refused });
+      ? { ...isolation, untested: [], good: [...good, ...untested] }
+      : convictLast({ ...isolation, suspects: untested, untested: [] }, good.length > 0);
   }
   const left = leftHalf(suspects);
   const right = suspects.slice(left.length);
-  return convictLast(
-    accepted
-      ? { suspects: right, untested, good: [...good, ...left], refused }
-      : { suspects: left, untested: [...right, ...untested], good, refused },
-  );
+  return accepted
+    ? convictLast({ ...isolation, suspects: right, good: [...good, ...left] }, true)
+    : convictLast({ ...isolation, suspects: left, untested: [...right, ...untested] }, false);
 }
 
 /**
@@ -76,7 +81,13 @@ function leftHalf(keys: readonly ContractKey[]): readonly ContractKey[] {
 }
 
 /** A single suspect needs no dial of its own: it is the refused one. */
-function convictLast(isolation: Isolation): Isolation {
-  if (isolation.suspects.length !== 1) return isolation;
-  return { ...isolation, suspects: [], refused: [...isolation.refused, ...isolation.suspects] };
+function convictLast(isolation: Isolation, inferred: boolean): Isolation {
+  const [only] = isolation.suspects;
+  if (only === undefined || isolation.suspects.length !== 1) return isolation;
+  return {
+    ...isolation,
+    suspects: [],
+    refused: [...isolation.refused, only],
+    inferred: inferred ? new Set([...isolation.inferred, only]) : isolation.inferred,
+  };
 }

@@ -56,11 +56,26 @@ export class Overlap<Feed, M> {
     this.#followers.set(feed, { cursor: this.#end, ahead: [] });
   }
 
-  /** @returns what to deliver now, in order */
-  receive(feed: Feed, message: OverlappingMessage<M>): OverlappingMessage<M>[] {
+  /**
+   * A message has come over a socket.
+   *
+   * @param canLead whether a socket is open: where the leader still dials, whoever delivers leads
+   * @returns what to deliver now, in order
+   */
+  receive(
+    feed: Feed,
+    message: OverlappingMessage<M>,
+    canLead: (feed: Feed) => boolean,
+  ): OverlappingMessage<M>[] {
     if (feed === this.#leader) return this.#lead(message) ? [message] : [];
     const follower = this.#followers.get(feed);
     if (follower === undefined) return [];
+    if (!canLead(this.#leader)) {
+      const last = this.#leader;
+      const held = this.#promote(feed, follower);
+      this.#followers.set(last, { cursor: this.#end, ahead: [] });
+      return this.#lead(message) ? [...held, message] : held;
+    }
     if (follower.ahead.length === 0) {
       const place = this.#find(message, follower.cursor);
       if (place !== undefined) {
@@ -86,9 +101,13 @@ export class Overlap<Feed, M> {
     const followers = [...this.#followers];
     const next = followers.find(([follower]) => canLead(follower)) ?? followers[0];
     if (next === undefined) return [];
-    const [leader, { ahead, cursor }] = next;
-    this.#followers.delete(leader);
-    this.#leader = leader;
+    return this.#promote(...next);
+  }
+
+  /** Makes a follower the leader. @returns what it was ahead, to deliver now */
+  #promote(feed: Feed, { ahead, cursor }: Follower<M>): OverlappingMessage<M>[] {
+    this.#followers.delete(feed);
+    this.#leader = feed;
     // Whoever was ahead has seen all that was delivered; whoever was behind still brings some of it.
     this.#leaderCursor = ahead.length > 0 ? Number.POSITIVE_INFINITY : cursor;
     return ahead.filter((message) => this.#follows(message));

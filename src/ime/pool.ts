@@ -195,7 +195,11 @@ export class ImePool implements ShardOwner {
   #shorten(keys: readonly ContractKey[], reason: string): void {
     const [only] = keys;
     if (only !== undefined && keys.length === 1) {
-      this.feeds.convict(only, `IME refuses even a URL with this contract alone: ${reason}.`);
+      this.feeds.convict(
+        only,
+        false,
+        `IME refuses even a URL with this contract alone: ${reason}.`,
+      );
       return;
     }
     const bounds = this.#bounds();

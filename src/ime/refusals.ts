@@ -234,7 +234,9 @@ export class Refusals implements RefusalJudge {
         }
       }
       if (this.#tokenProvenAtMs >= lastRefusedAtMs) {
-        for (const key of isolation.refused.slice(convicted)) batch.pool.feeds.convict(key);
+        for (const key of isolation.refused.slice(convicted)) {
+          batch.pool.feeds.convict(key, isolation.inferred.has(key));
+        }
         convicted = isolation.refused.length;
       }
       if (over) return;

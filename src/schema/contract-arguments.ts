@@ -9,6 +9,8 @@ import { badUserInput, tooManyContracts } from './errors.ts';
 
 /** The most milliseconds that a query may wait for a first state. */
 const MAX_WAIT_MS = 30_000;
+const MIN_PACE = 0.01;
+const MAX_PACE = 1_000;
 
 /** The lists of contracts that a field takes. */
 export interface ContractLists {
@@ -63,6 +65,21 @@ export function checkedWaitMs(waitMs: number | null | undefined): number {
   const ms = waitMs ?? 0;
   if (ms >= 0 && ms <= MAX_WAIT_MS) return ms;
   throw badUserInput('waitMs', `expected 0 to ${MAX_WAIT_MS} milliseconds, got ${ms}`);
+}
+
+/**
+ * The least time between two updates that `maxUpdatesPerSecond` asks for, in milliseconds; 0 without it.
+ *
+ * @throws GraphQLError where it is not from 0.01 to 1000
+ */
+export function checkedIntervalMs(maxUpdatesPerSecond: number | null | undefined): number {
+  if (maxUpdatesPerSecond === null || maxUpdatesPerSecond === undefined) return 0;
+  if (maxUpdatesPerSecond >= MIN_PACE && maxUpdatesPerSecond <= MAX_PACE)
+    return 1_000 / maxUpdatesPerSecond;
+  throw badUserInput(
+    'maxUpdatesPerSecond',
+    `expected ${MIN_PACE} to ${MAX_PACE} updates a second, got ${maxUpdatesPerSecond}`,
+  );
 }
 
 function checkedKey(space: KeySpace, text: string, argument: string): ContractKey | GraphQLError {

@@ -2,7 +2,7 @@ import DataLoader from 'dataloader';
 import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { ContractHub } from '../hub/hub.ts';
-import { readContracts } from '../hub/subscription.ts';
+import { readContracts } from '../hub/read.ts';
 
 /** A wish for a contract's latest state. */
 export interface ContractRead {

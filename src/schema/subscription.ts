@@ -1,8 +1,25 @@
 import type { ContractState } from '../hub/contract-state.ts';
+import type { UpdateWish } from '../hub/contract-updates.ts';
 import { subscribeToContracts } from '../hub/subscription.ts';
 import { builder } from './builder.ts';
+import type { GatewayContext } from './context.ts';
 import { ContractType } from './contract.ts';
-import { contractKeys } from './contract-arguments.ts';
+import { checkedIntervalMs, contractKeys } from './contract-arguments.ts';
+
+/**
+ * What a `contractUpdates` field asks for, checked. A server that renders selections itself takes the
+ * wish; any other executor iterates over the states.
+ */
+export class ContractUpdates implements AsyncIterable<ContractState> {
+  constructor(
+    readonly wish: UpdateWish,
+    private readonly context: GatewayContext,
+  ) {}
+
+  [Symbol.asyncIterator](): AsyncIterator<ContractState> {
+    return subscribeToContracts(this.context.hub, this.wish);
+  }
+}
 
 builder.subscriptionType({
   description: 'What changes.',
@@ -20,13 +37,25 @@ builder.subscriptionType({
           defaultValue: true,
           description: 'false: leave out what is known now and start with the next change.',
         }),
+        maxUpdatesPerSecond: t.arg.float({
+          description:
+            'At most this many updates a second for each contract, 0.01 to 1000; between them the newest wins. Status changes are not held back.',
+        }),
+        changesOnly: t.arg.boolean({
+          required: true,
+          defaultValue: false,
+          description: 'true: stay silent while none of the selected fields has changed.',
+        }),
       },
-      subscribe: (_root, { names, ids, initial }, { hub, maxContracts }) => {
-        const keys = contractKeys({ names, ids }, maxContracts).map((key) => {
+      subscribe: (_root, args, context) => {
+        const keys = contractKeys(args, context.maxContracts).map((key) => {
           if (typeof key !== 'string') throw key;
           return key;
         });
-        return subscribeToContracts(hub, keys, initial);
+        const intervalMs = checkedIntervalMs(args.maxUpdatesPerSecond);
+        const { initial, changesOnly } = args;
+        const wish = { keys: [...new Set(keys)], initial, changesOnly, intervalMs };
+        return new ContractUpdates(wish, context);
       },
       resolve: (state: ContractState) => state,
     }),

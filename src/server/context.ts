@@ -4,6 +4,7 @@ import type { Logger } from '../observability/log.ts';
 import type { GatewayContext } from '../schema/context.ts';
 import { contractLoader } from '../schema/loader.ts';
 import type { GatewayReport } from '../schema/report.ts';
+import type { SlowReaderBounds } from './client-connection.ts';
 
 /** What the server needs of the gateway. */
 export interface ServerGateway {
@@ -13,6 +14,9 @@ export interface ServerGateway {
   readonly maxContracts: number;
   readonly maxMessageBytes: number;
   readonly maxBodyBytes: number;
+  /** Whether clients may have permessage-deflate. */
+  readonly compression: boolean;
+  readonly slowReaders: SlowReaderBounds;
   /** Whether the data is invented, which every page that shows it says. */
   readonly simulated: boolean;
   /** A few contract names for the first documents that a person sees. */

@@ -5,6 +5,7 @@ import type { GraphQLSchema } from 'graphql';
 import { readBody } from './body.ts';
 import type { ServerGateway } from './context.ts';
 import { Documents } from './documents.ts';
+import { Projections } from './projection.ts';
 import { ClientSockets } from './websocket.ts';
 import { createHttpGraphql, GRAPHQL_PATH, STREAM_PATH } from './yoga.ts';
 
@@ -24,8 +25,9 @@ export class GatewayServer {
 
   constructor(gateway: ServerGateway, schema: GraphQLSchema) {
     this.#gateway = gateway;
-    this.#sockets = new ClientSockets(gateway, schema, new Documents(schema));
-    const yoga = createHttpGraphql(gateway, schema);
+    const projections = new Projections(schema, gateway);
+    this.#sockets = new ClientSockets(gateway, schema, new Documents(schema), projections);
+    const yoga = createHttpGraphql(gateway, schema, projections);
     const graphql: Answer = async (request, response) => {
       this.#countStream(request, response);
       if (await readBody(request, response, gateway.maxBodyBytes)) await yoga(request, response);

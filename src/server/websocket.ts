@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { ExecutionArgs, GraphQLSchema } from 'graphql';
+import { createSourceEventStream, type ExecutionArgs, type GraphQLSchema } from 'graphql';
 import {
   CloseCode,
   type Context,
@@ -9,10 +9,17 @@ import {
   type ServerOptions,
 } from 'graphql-ws';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import { ContractSubscription } from '../hub/subscription.ts';
 import type { GatewayContext } from '../schema/context.ts';
+import { ContractUpdates } from '../schema/subscription.ts';
+import { ClientConnection } from './client-connection.ts';
 import { operationContext, type ServerGateway } from './context.ts';
 import type { Documents } from './documents.ts';
 import { clientError } from './errors.ts';
+import { FanOut } from './fanout.ts';
+import { HeldStream } from './held-stream.ts';
+import { NextFrames } from './next-frames.ts';
+import type { Projection, Projections } from './projection.ts';
 import { operationHeaders } from './request-headers.ts';
 
 /** How often clients are pinged; one that has not answered until the next time is gone. */
@@ -22,7 +29,7 @@ const SERVICE_RESTART = 1012;
 /** How long clients are given to answer a close before they are cut. */
 const CLOSE_TIMEOUT_MS = 1_000;
 
-type Extra = { readonly request: IncomingMessage };
+type Extra = { readonly request: IncomingMessage; readonly connection: ClientConnection };
 type GraphqlWs = {
   opened(socket: GraphqlSocket, extra: Extra): (code: number, reason: string) => Promise<void>;
 };
@@ -37,16 +44,22 @@ export class ClientSockets {
   readonly #graphql: GraphqlWs;
   readonly #answered = new WeakSet<WebSocket>();
   readonly #pinging: NodeJS.Timeout;
+  readonly #fanOut = new FanOut();
 
-  constructor(gateway: ServerGateway, schema: GraphQLSchema, documents: Documents) {
+  constructor(
+    gateway: ServerGateway,
+    schema: GraphQLSchema,
+    documents: Documents,
+    projections: Projections,
+  ) {
     this.#gateway = gateway;
     this.#server = new WebSocketServer({
       noServer: true,
       maxPayload: gateway.maxMessageBytes,
-      perMessageDeflate: false,
+      perMessageDeflate: gateway.compression,
       handleProtocols,
     });
-    this.#graphql = makeServer(protocolOptions(gateway, schema, documents));
+    this.#graphql = makeServer(protocolOptions(gateway, schema, documents, projections));
     this.#pinging = setInterval(() => this.#ping(), PING_INTERVAL_MS);
   }
 
@@ -57,7 +70,9 @@ export class ClientSockets {
 
   /** Takes over a connection that asks for an upgrade. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    this.#server.handleUpgrade(request, socket, head, (client) => this.#opened(client, request));
+    this.#server.handleUpgrade(request, socket, head, (client) =>
+      this.#opened(client, request, socket),
+    );
   }
 
   /** Closes every connection with a code that clients come back on. */
@@ -74,10 +89,13 @@ export class ClientSockets {
     }, CLOSE_TIMEOUT_MS);
     await Promise.all(closed);
     clearTimeout(timer);
+    this.#fanOut.close();
     this.#server.close();
   }
 
-  #opened(client: WebSocket, request: IncomingMessage): void {
+  #opened(client: WebSocket, request: IncomingMessage, socket: Duplex): void {
+    const { hub, slowReaders } = this.#gateway;
+    const connection = new ClientConnection(client, socket, hub, this.#fanOut, slowReaders);
     this.#answered.add(client);
     const alive = () => this.#answered.add(client);
     const closed = this.#graphql.opened(
@@ -97,7 +115,7 @@ export class ClientSockets {
           });
         },
       },
-      { request },
+      { request, connection },
     );
     client.on('pong', alive);
     client.on('error', (error) => {
@@ -126,6 +144,7 @@ function protocolOptions(
   gateway: ServerGateway,
   schema: GraphQLSchema,
   documents: Documents,
+  projections: Projections,
 ): ServerOptions<Record<string, unknown>, Extra> {
   return {
     onSubscribe(connection: Context<Record<string, unknown>, Extra>, _id, payload) {
@@ -147,10 +166,58 @@ function protocolOptions(
         ...(payload.operationName ? { operationName: payload.operationName } : {}),
       } satisfies ExecutionArgs & { contextValue: GatewayContext };
     },
+    // The field's own resolver checks the arguments; its wish is then served without graphql-js.
+    async subscribe(args) {
+      const source = await createSourceEventStream(args);
+      return source as
+        | Exclude<typeof source, AsyncIterable<unknown>>
+        | AsyncIterableIterator<never>;
+    },
+    onOperation({ extra }, id, _payload, args, source) {
+      if (!(source instanceof ContractUpdates)) return;
+      const projection = projections.of({
+        document: args.document,
+        operationName: args.operationName ?? undefined,
+        variables: args.variableValues ?? undefined,
+        context: args.contextValue as GatewayContext,
+      });
+      return openUpdates(gateway, extra.connection, id, source, projection);
+    },
     onNext(_connection, _id, _payload, _args, result) {
       if (result.errors === undefined) return undefined;
       const errors = result.errors.map((error) => clientError(error, gateway.log).toJSON());
       return result.data === undefined ? { errors } : { data: result.data, errors };
     },
   };
+}
+
+/** Opens a subscription whose updates go straight to the connection. @returns what graphql-ws holds of it */
+function openUpdates(
+  gateway: ServerGateway,
+  connection: ClientConnection,
+  id: string,
+  { wish }: ContractUpdates,
+  projection: Projection,
+): HeldStream {
+  const frames = new NextFrames(id, projection);
+  const stream = new HeldStream(() => {
+    frames.ended = true;
+    subscription.close();
+  });
+  const subscription = new ContractSubscription(
+    gateway.hub,
+    wish,
+    {
+      update: (state) => connection.push(frames, state),
+      finish: () => {
+        // What graphql-ws sends when the stream ends must come after the last update.
+        connection.finish(frames);
+        stream.end();
+      },
+    },
+    (state) => projection.payload(state).toString('latin1'),
+    () => stream.end(),
+  );
+  subscription.open();
+  return stream;
 }

@@ -1,10 +1,12 @@
 import { useGraphQLSSE } from '@graphql-yoga/plugin-graphql-sse';
-import type { GraphQLSchema } from 'graphql';
-import { createYoga, type YogaServerInstance } from 'graphql-yoga';
+import type { ExecutionArgs, GraphQLSchema } from 'graphql';
+import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import type { GatewayContext } from '../schema/context.ts';
 import { operationContext, type ServerGateway } from './context.ts';
 import { clientError } from './errors.ts';
 import { graphiqlOptions, graphiqlPage } from './graphiql.ts';
+import type { Projections } from './projection.ts';
+import { subscribeShared } from './shared-results.ts';
 
 /** Where GraphQL is served. */
 export const GRAPHQL_PATH = '/graphql';
@@ -15,6 +17,7 @@ export const STREAM_PATH = '/graphql/stream';
 export function createHttpGraphql(
   gateway: ServerGateway,
   schema: GraphQLSchema,
+  projections: Projections,
 ): YogaServerInstance<object, GatewayContext> {
   const { log, simulated, exampleNames } = gateway;
   return createYoga<object, GatewayContext>({
@@ -34,6 +37,13 @@ export function createHttpGraphql(
       warn: (...said: unknown[]) => log.warn({ said: said.map(String) }, 'graphql-yoga'),
       error: (...said: unknown[]) => log.error({ said: said.map(String) }, 'graphql-yoga'),
     },
-    plugins: [useGraphQLSSE({ endpoint: STREAM_PATH })],
+    plugins: [
+      useGraphQLSSE({ endpoint: STREAM_PATH }),
+      {
+        onSubscribe({ setSubscribeFn }) {
+          setSubscribeFn((args: ExecutionArgs) => subscribeShared(args, gateway.hub, projections));
+        },
+      } satisfies Plugin<GatewayContext>,
+    ],
   });
 }

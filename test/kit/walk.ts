@@ -365,6 +365,8 @@ export class Walk {
   /** What is not as it should be at a quiet point. */
   #wrong(): string | undefined {
     for (const { keys, prices, status, completed } of this.#subscriptions) {
+      // All of its contracts were refused at one time, and it was told so: nothing else comes.
+      if (completed && keys.every((key) => status.get(key) === 'INVALID')) continue;
       for (const key of keys) {
         const said = status.get(key);
         if (this.#unlisted.has(key)) {

@@ -1,0 +1,73 @@
+import type { WebSocket } from 'ws';
+import type { ClientConnection } from './client-connection.ts';
+
+/** The close code of a connection that takes nothing: its client comes back on it. */
+const TRY_AGAIN_LATER = 1013;
+const STALL_LOOK_MS = 1_000;
+/** How long a stalled client is given to take the close frame before it is cut. */
+const CLOSE_TIMEOUT_MS = 2_000;
+
+/** What the fan-out has done since the start. */
+export interface FanOutCounts {
+  frames: number;
+  bytes: number;
+  /** States that a newer one of the same contract replaced before a slow reader was sent them. */
+  conflated: number;
+  /** Connections closed because they took nothing. */
+  stalled: number;
+}
+
+/** Sends what changed in a tick at its end, one write for each connection. */
+export class FanOut {
+  readonly counts: FanOutCounts = { frames: 0, bytes: 0, conflated: 0, stalled: 0 };
+  readonly #backlogged = new Set<ClientConnection>();
+  readonly #closing = new Set<NodeJS.Timeout>();
+  #due: ClientConnection[] = [];
+  #looking: NodeJS.Timeout | undefined;
+
+  /** The connection has something to write at the end of the tick. */
+  schedule(connection: ClientConnection): void {
+    if (this.#due.push(connection) > 1) return;
+    setImmediate(() => {
+      const due = this.#due;
+      this.#due = [];
+      for (const one of due) one.flush();
+    });
+  }
+
+  /** The connection is backlogged: whether it takes anything is looked at now and then. */
+  watch(connection: ClientConnection): void {
+    this.#backlogged.add(connection);
+    this.#looking ??= setInterval(() => {
+      const nowMs = performance.now();
+      for (const one of this.#backlogged) one.checkStall(nowMs);
+    }, STALL_LOOK_MS);
+  }
+
+  /** The connection has drained or is gone. */
+  unwatch(connection: ClientConnection): void {
+    this.#backlogged.delete(connection);
+    if (this.#backlogged.size > 0) return;
+    clearInterval(this.#looking);
+    this.#looking = undefined;
+  }
+
+  /** Ends a connection that takes nothing. */
+  stalled(client: WebSocket): void {
+    this.counts.stalled++;
+    client.close(TRY_AGAIN_LATER, 'The client reads too slowly');
+    const timer = setTimeout(() => {
+      this.#closing.delete(timer);
+      client.terminate();
+    }, CLOSE_TIMEOUT_MS);
+    this.#closing.add(timer);
+  }
+
+  /** Ends every timer. */
+  close(): void {
+    clearInterval(this.#looking);
+    for (const timer of this.#closing) clearTimeout(timer);
+    this.#closing.clear();
+    this.#backlogged.clear();
+  }
+}
