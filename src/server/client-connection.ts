@@ -4,7 +4,7 @@ import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import type { FanOut } from './fanout.ts';
-import type { NextFrames } from './next-frames.ts';
+import { headerBytes, type NextFrames, writeHeader } from './next-frames.ts';
 
 /** How much is handed to the socket in one write, in bytes. */
 const WRITE_BYTES = 64 * 1024;
@@ -15,6 +15,12 @@ export interface SlowReaderBounds {
   readonly bufferBytes: number;
   /** A connection that takes nothing for so long is closed, in milliseconds. */
   readonly stallMs: number;
+}
+
+/** A state for one of the connection's subscriptions. */
+interface Frame {
+  readonly to: NextFrames;
+  readonly state: ContractState;
 }
 
 /**
@@ -28,7 +34,7 @@ export class ClientConnection {
   readonly #hub: ContractHub;
   readonly #fanOut: FanOut;
   readonly #bounds: SlowReaderBounds;
-  #frames: { readonly to: NextFrames; readonly state: ContractState }[] = [];
+  #frames: Frame[] = [];
   /** Made with the first backlog: most connections never have one. */
   #marks: Map<string, { readonly to: NextFrames; readonly key: ContractKey }> | undefined;
   #state: 'flowing' | 'backlogged' | 'closed' = 'flowing';
@@ -130,34 +136,37 @@ export class ClientConnection {
   }
 
   /** Writes frames from `at` on, up to one write's worth. @returns the place of the first not written */
-  #write(frames: readonly { to: NextFrames; state: ContractState }[], at: number): number {
-    const chunks: Buffer[] = [];
+  #write(frames: readonly Frame[], at: number): number {
+    const due: { readonly to: NextFrames; readonly payload: Buffer; readonly bytes: number }[] = [];
     let bytes = 0;
     let next = at;
     while (next < frames.length && bytes < WRITE_BYTES) {
-      const { to, state } = frames[next++] as { to: NextFrames; state: ContractState };
+      const { to, state } = frames[next++] as Frame;
       if (to.ended) continue;
-      bytes += to.frame(state, chunks);
-      this.#fanOut.counts.frames++;
+      const payload = to.payload(state);
+      const messageBytes = to.messageBytes(payload);
+      due.push({ to, payload, bytes: messageBytes });
+      bytes += headerBytes(messageBytes) + messageBytes;
     }
-    if (bytes > 0 && this.#client.readyState === this.#client.OPEN) {
-      this.#fanOut.counts.bytes += bytes;
-      this.#send(chunks, bytes);
-    }
-    return next;
-  }
-
-  #send(chunks: Buffer[], bytes: number): void {
-    if (this.#client.extensions !== '') {
-      // Compression is the connection's own: each message goes through it, without the plain header.
-      for (let at = 0; at < chunks.length; at += 4) {
-        this.#client.send(Buffer.concat(chunks.slice(at + 1, at + 4)), { binary: false });
+    if (bytes === 0 || this.#client.readyState !== this.#client.OPEN) return next;
+    this.#fanOut.counts.frames += due.length;
+    this.#fanOut.counts.bytes += bytes;
+    if (this.#client.extensions === '') {
+      const written = Buffer.allocUnsafe(bytes);
+      let end = 0;
+      for (const { to, payload, bytes: messageBytes } of due) {
+        end = to.writeMessage(payload, written, writeHeader(messageBytes, written, end));
       }
+      this.#socket.write(written);
     } else {
-      this.#socket.write(
-        chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, bytes),
-      );
+      // Compression is the connection's own: each message goes through it.
+      for (const { to, payload, bytes: messageBytes } of due) {
+        const message = Buffer.allocUnsafe(messageBytes);
+        to.writeMessage(payload, message, 0);
+        this.#client.send(message, { binary: false });
+      }
     }
     if (this.#socket.writableLength > this.#bounds.bufferBytes) this.#setState('backlogged');
+    return next;
   }
 }

@@ -2,7 +2,7 @@ import type { ContractState } from '../hub/contract-state.ts';
 import type { Projection } from './projection.ts';
 
 const FIN_TEXT = 0x81;
-const TAIL = Buffer.from('}');
+const CLOSING_BRACE = 0x7d;
 
 /** Writes the `next` messages of one subscription as WebSocket frames around its projection's payloads. */
 export class NextFrames {
@@ -20,30 +20,52 @@ export class NextFrames {
     this.#head = Buffer.from(`{"id":${JSON.stringify(id)},"type":"next","payload":`);
   }
 
-  /**
-   * Appends the frame for a state to `chunks`: header, head, payload and tail. The payload is shared by
-   * every subscription of the projection and is copied, never changed.
-   *
-   * @returns the frame's length in bytes
-   */
-  frame(state: ContractState, chunks: Buffer[]): number {
-    const payload = this.#projection.payload(state);
-    const bytes = this.#head.length + payload.length + TAIL.length;
-    const header = frameHeader(bytes);
-    chunks.push(header, this.#head, payload, TAIL);
-    return header.length + bytes;
+  /** The payload for a state, shared by every subscription of the projection. Never to be written to. */
+  payload(state: ContractState): Buffer {
+    return this.#projection.payload(state);
+  }
+
+  /** The length of a message with this payload, in bytes. */
+  messageBytes(payload: Buffer): number {
+    return this.#head.length + payload.length + 1;
+  }
+
+  /** Writes a message into `target` at `at`. @returns the place behind it */
+  writeMessage(payload: Buffer, target: Buffer, at: number): number {
+    target.set(this.#head, at);
+    const payloadAt = at + this.#head.length;
+    target.set(payload, payloadAt);
+    const end = payloadAt + payload.length;
+    target[end] = CLOSING_BRACE;
+    return end + 1;
   }
 }
 
-/** The header of an unmasked text frame, as a server sends it. Source: RFC 6455, section 5.2. */
-function frameHeader(payloadBytes: number): Buffer {
-  if (payloadBytes < 126) return Buffer.from([FIN_TEXT, payloadBytes]);
-  if (payloadBytes < 65_536) {
-    return Buffer.from([FIN_TEXT, 126, payloadBytes >>> 8, payloadBytes & 0xff]);
+/** The length of the header of a frame whose message has `messageBytes`. */
+export function headerBytes(messageBytes: number): number {
+  if (messageBytes < 126) return 2;
+  return messageBytes < 65_536 ? 4 : 10;
+}
+
+/**
+ * Writes the header of an unmasked text frame, as a server sends it. Source: RFC 6455, section 5.2.
+ *
+ * @returns the place behind it
+ */
+export function writeHeader(messageBytes: number, target: Buffer, at: number): number {
+  target[at] = FIN_TEXT;
+  if (messageBytes < 126) {
+    target[at + 1] = messageBytes;
+    return at + 2;
   }
-  const header = Buffer.alloc(10);
-  header[0] = FIN_TEXT;
-  header[1] = 127;
-  header.writeUIntBE(payloadBytes, 4, 6);
-  return header;
+  if (messageBytes < 65_536) {
+    target[at + 1] = 126;
+    target[at + 2] = messageBytes >>> 8;
+    target[at + 3] = messageBytes & 0xff;
+    return at + 4;
+  }
+  target[at + 1] = 127;
+  target.writeUInt32BE(Math.floor(messageBytes / 2 ** 32), at + 2);
+  target.writeUInt32BE(messageBytes % 2 ** 32, at + 6);
+  return at + 10;
 }

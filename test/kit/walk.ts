@@ -352,7 +352,10 @@ export class Walk {
     );
     for (const key of wanted()) this.#publish(key);
     await this.#waitFor(
-      () => this.#wrong() === undefined,
+      () => {
+        this.#publishToRelisted();
+        return this.#wrong() === undefined;
+      },
       () =>
         `the last states are right; ${this.#wrong()}; ${JSON.stringify(this.gateway.report().upstream)}`,
     );
@@ -360,6 +363,15 @@ export class Walk {
       this.report.slowestQuietMs,
       performance.now() - startedMs,
     );
+  }
+
+  /** A contract that is tried again, and accepted, only now has its first state still to come. */
+  #publishToRelisted(): void {
+    for (const { keys, status } of this.#subscriptions) {
+      for (const key of keys) {
+        if (status.get(key) === 'PENDING' && this.#mayBeInvalid(key)) this.#publish(key);
+      }
+    }
   }
 
   /** What is not as it should be at a quiet point. */
