@@ -1,3 +1,5 @@
+import { EndingIterator } from './ending-iterator.ts';
+
 /** What a {@link Mailbox} carries: anything that belongs to a key. */
 export interface Keyed {
   readonly key: string;
@@ -11,10 +13,8 @@ const MAILBOX_RUN = 256;
  * run of entries in order; past the run's bound it keeps only the newest entry of each key, in the
  * order in which those keys changed last. So a reader that keeps up misses nothing, and one that does not
  * costs at most the run and one entry a key.
- *
- * Written by hand because an async generator that waits inside `next()` is not ended by `return()`.
  */
-export class Mailbox<T extends Keyed> implements AsyncIterableIterator<T> {
+export class Mailbox<T extends Keyed> extends EndingIterator<T> {
   readonly #runBound: number;
   readonly #onEnd: () => void;
   #run: T[] = [];
@@ -28,6 +28,7 @@ export class Mailbox<T extends Keyed> implements AsyncIterableIterator<T> {
    * @param runBound how many entries are kept in order
    */
   constructor(onEnd: () => void, runBound: number = MAILBOX_RUN) {
+    super();
     this.#onEnd = onEnd;
     this.#runBound = runBound;
   }
@@ -72,24 +73,6 @@ export class Mailbox<T extends Keyed> implements AsyncIterableIterator<T> {
     return new Promise((resolve) => {
       this.#reader = resolve;
     });
-  }
-
-  return(): Promise<IteratorResult<T, undefined>> {
-    this.end();
-    return Promise.resolve({ value: undefined, done: true });
-  }
-
-  throw(error: unknown): Promise<IteratorResult<T, undefined>> {
-    this.end();
-    return Promise.reject(error);
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.end();
   }
 
   #take(): T | undefined {

@@ -3,6 +3,7 @@ import type { ContractKey } from '../contract/key.ts';
 const FIRST_MS = 60_000;
 const CAP_MS = 15 * 60_000;
 const INFERRED_MS = 5_000;
+const POSTPONED_MS = 10_000;
 /** How many refused contracts are remembered: past it the one remembered longest is forgotten. */
 const MOST_REMEMBERED = 50_000;
 
@@ -25,6 +26,12 @@ export class InvalidMemory {
       this.#refused.delete(oldest);
       return;
     }
+  }
+
+  /** A try brought no answer: the next one comes in a while. */
+  postpone(key: ContractKey, nowMs: number): void {
+    const known = this.#refused.get(key);
+    if (known !== undefined) known.retestAtMs = nowMs + POSTPONED_MS;
   }
 
   /** IME accepts the contract after all. */

@@ -3,9 +3,9 @@ import type { ContractSink } from '../hub/source.ts';
 import { describeEnd } from './failure.ts';
 import { ContractFeeds } from './feeds.ts';
 import { type DecodedMessage, Shard, type ShardFailure, type ShardOwner } from './shard.ts';
-import { packShards, planCompaction, type ShardBounds } from './shard-plan.ts';
+import { packShards, planCompaction } from './shard-plan.ts';
+import { ShardSizing } from './shard-sizing.ts';
 import type { Upstream } from './upstream.ts';
-import { contractTargetBytes, emptyTargetBytes } from './wire.ts';
 
 /** For how long wishes are gathered before they are dialed together. */
 const GATHER_MS = 250;
@@ -13,8 +13,6 @@ const GATHER_MS = 250;
 const OVERLAP_MS = 250;
 /** How soon the shards are looked at again after something about them changed. */
 const REPLAN_MS = 20;
-/** The byte bound is not halved below this. */
-const LEAST_TARGET_BYTES = 256;
 /** How long to dial nothing where a service that throttles does not say. */
 const THROTTLED_MS = 30_000;
 
@@ -47,7 +45,7 @@ export class ImePool implements ShardOwner {
   readonly #replacements = new Map<Shard, readonly Shard[]>();
   readonly #probes = new Map<Shard, (answer: ProbeAnswer) => void>();
   readonly #retests = new Set<Shard>();
-  #maxTargetBytes: number;
+  readonly #sizing: ShardSizing;
   #planTimer: NodeJS.Timeout | undefined;
   #planAtMs = 0;
   #closed = false;
@@ -60,7 +58,7 @@ export class ImePool implements ShardOwner {
   ) {
     this.#upstream = upstream;
     this.#judge = judge;
-    this.#maxTargetBytes = upstream.settings.maxUrlBytes;
+    this.#sizing = new ShardSizing(upstream, space);
     this.feeds = new ContractFeeds(upstream, sink);
   }
 
@@ -140,8 +138,9 @@ export class ImePool implements ShardOwner {
 
   shardEnded(shard: Shard, failure: ShardFailure): void {
     const reason = describeEnd(failure.end);
-    this.#upstream.log.info(
-      { endpoint: this.space, contracts: shard.keys.size, class: failure.class },
+    const held = this.#upstream.repeats.pass(`${this.space} ended: ${failure.class}`);
+    this.#upstream.log[held === undefined ? 'debug' : 'info'](
+      { endpoint: this.space, contracts: shard.keys.size, class: failure.class, held },
       `a connection to IME ended: ${reason}`,
     );
     this.feeds.lose(shard, shard.keys, false, lostReason(reason));
@@ -154,13 +153,18 @@ export class ImePool implements ShardOwner {
       this.#answerProbe(shard, probeAnswer(failure));
     } else if (this.#retests.has(shard)) {
       this.#discard(shard, reason);
-      // Anything but a refusal is no answer: the next look at the shards tries again.
-      if (failure.class === 'ambiguous') for (const key of shard.keys) this.feeds.convict(key);
+      for (const key of shard.keys) {
+        if (failure.class === 'ambiguous') this.feeds.convict(key);
+        else this.feeds.invalid.postpone(key, Date.now());
+      }
     } else if (failure.class === 'ambiguous' || failure.class === 'token') {
       this.#refused(shard, failure, tokenChanged);
     } else if (failure.class === 'tooLong') {
       this.#discard(shard, reason);
-      this.#shorten([...shard.keys], reason);
+      const [only, another] = shard.keys;
+      if (only !== undefined && another === undefined) {
+        this.feeds.convict(only, false, `IME refuses even a URL with it alone: ${reason}.`);
+      } else this.#sizing.refused(shard.keys);
     } else {
       this.#retry(shard, reason);
     }
@@ -171,8 +175,9 @@ export class ImePool implements ShardOwner {
     const reason = describeEnd(failure.end);
     const batch = [...shard.keys].filter((key) => this.feeds.get(key)?.shards.has(shard));
     this.#discard(shard, reason);
-    // The token that was refused is not the one in the file any more: the next dial tells.
-    if (tokenChanged) return;
+    // The token that was refused is not the one in the file any more, or nobody wants some of these
+    // contracts any more: another dial, with what is left, tells more than a search.
+    if (tokenChanged || !batch.every((key) => this.feeds.usable(key))) return;
     for (const key of batch) {
       const feed = this.feeds.get(key);
       if (feed !== undefined) feed.underSearch = true;
@@ -189,42 +194,6 @@ export class ImePool implements ShardOwner {
     const unusable = [...shard.keys].filter((key) => !usable.has(key));
     this.feeds.lose(shard, unusable, true, lostReason(reason));
     shard.retry(usable);
-  }
-
-  /** IME refused the URL as too long: contracts share shorter ones; one alone is refused itself. */
-  #shorten(keys: readonly ContractKey[], reason: string): void {
-    const [only] = keys;
-    if (only !== undefined && keys.length === 1) {
-      this.feeds.convict(
-        only,
-        false,
-        `IME refuses even a URL with this contract alone: ${reason}.`,
-      );
-      return;
-    }
-    const bounds = this.#bounds();
-    const bytes = keys.reduce(
-      (sum, key) => sum + bounds.contractBytes(key),
-      bounds.emptyTargetBytes,
-    );
-    this.#maxTargetBytes = Math.max(
-      LEAST_TARGET_BYTES,
-      Math.floor(Math.min(bytes, this.#maxTargetBytes) / 2),
-    );
-    this.#upstream.log.warn(
-      { endpoint: this.space, refusedBytes: bytes, maxTargetBytes: this.#maxTargetBytes },
-      'IME refuses URLs of this length: the gateway uses shorter ones',
-    );
-  }
-
-  #bounds(): ShardBounds {
-    const { base, maxContractsPerSocket } = this.#upstream.settings;
-    return {
-      maxContracts: maxContractsPerSocket,
-      maxTargetBytes: this.#maxTargetBytes,
-      emptyTargetBytes: emptyTargetBytes(base, this.space),
-      contractBytes: (key) => contractTargetBytes(this.space, key),
-    };
   }
 
   #add(keys: Iterable<ContractKey>, probe: boolean): Shard {
@@ -319,7 +288,7 @@ export class ImePool implements ShardOwner {
         shard.dial();
       }
     }
-    const bounds = this.#bounds();
+    const bounds = this.#sizing.bounds;
     for (const keys of [...packShards(proven, bounds), ...packShards(unproven, bounds)]) {
       this.#add(keys, false).dial();
     }
@@ -342,7 +311,7 @@ export class ImePool implements ShardOwner {
         for (const key of keys) counted.add(key);
       } else busy++;
     }
-    const bounds = this.#bounds();
+    const bounds = this.#sizing.bounds;
     const usable = [...this.feeds.wanted()].filter((feed) => this.feeds.usable(feed.key));
     const needed = packShards(
       usable.map((feed) => feed.key),

@@ -3,7 +3,7 @@ import type { WebSocket } from 'ws';
 import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { ContractHub } from '../hub/hub.ts';
-import type { FanOut } from './fanout.ts';
+import type { FanOut, TickMember } from './fanout.ts';
 import { headerBytes, type NextFrames, writeHeader } from './next-frames.ts';
 
 /** How much is handed to the socket in one write, in bytes. */
@@ -28,7 +28,7 @@ interface Frame {
  * unsent than its bound, only which contracts have changed is kept, and the newest state of each is
  * sent when the socket has drained, in the order in which they changed.
  */
-export class ClientConnection {
+export class ClientConnection implements TickMember {
   readonly #client: WebSocket;
   readonly #socket: Duplex;
   readonly #hub: ContractHub;

@@ -1,5 +1,4 @@
 import type { WebSocket } from 'ws';
-import type { ClientConnection } from './client-connection.ts';
 
 /** The close code of a connection that takes nothing: its client comes back on it. */
 const TRY_AGAIN_LATER = 1013;
@@ -17,16 +16,24 @@ export interface FanOutCounts {
   stalled: number;
 }
 
+/** A connection as the fan-out sees it. */
+export interface TickMember {
+  /** Writes what the tick has brought. */
+  flush(): void;
+  /** Looks whether a backlogged connection takes anything. */
+  checkStall(nowMs: number): void;
+}
+
 /** Sends what changed in a tick at its end, one write for each connection. */
 export class FanOut {
   readonly counts: FanOutCounts = { frames: 0, bytes: 0, conflated: 0, stalled: 0 };
-  readonly #backlogged = new Set<ClientConnection>();
+  readonly #backlogged = new Set<TickMember>();
   readonly #closing = new Set<NodeJS.Timeout>();
-  #due: ClientConnection[] = [];
+  #due: TickMember[] = [];
   #looking: NodeJS.Timeout | undefined;
 
   /** The connection has something to write at the end of the tick. */
-  schedule(connection: ClientConnection): void {
+  schedule(connection: TickMember): void {
     if (this.#due.push(connection) > 1) return;
     setImmediate(() => {
       const due = this.#due;
@@ -36,7 +43,7 @@ export class FanOut {
   }
 
   /** The connection is backlogged: whether it takes anything is looked at now and then. */
-  watch(connection: ClientConnection): void {
+  watch(connection: TickMember): void {
     this.#backlogged.add(connection);
     this.#looking ??= setInterval(() => {
       const nowMs = performance.now();
@@ -45,7 +52,7 @@ export class FanOut {
   }
 
   /** The connection has drained or is gone. */
-  unwatch(connection: ClientConnection): void {
+  unwatch(connection: TickMember): void {
     this.#backlogged.delete(connection);
     if (this.#backlogged.size > 0) return;
     clearInterval(this.#looking);

@@ -5,6 +5,7 @@ import {
   GraphQLError,
 } from 'graphql';
 import type { ContractState } from '../hub/contract-state.ts';
+import { EndingIterator } from '../hub/ending-iterator.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import type { Mailbox } from '../hub/mailbox.ts';
 import { subscribeToContracts } from '../hub/subscription.ts';
@@ -36,11 +37,12 @@ export async function subscribeShared(
 }
 
 /** Turns the states of a mailbox into results. */
-class SharedResults implements AsyncIterableIterator<ExecutionResult> {
+class SharedResults extends EndingIterator<ExecutionResult> {
   readonly #mailbox: Mailbox<ContractState>;
   readonly #projection: Projection;
 
   constructor(mailbox: Mailbox<ContractState>, projection: Projection) {
+    super();
     this.#mailbox = mailbox;
     this.#projection = projection;
   }
@@ -51,19 +53,7 @@ class SharedResults implements AsyncIterableIterator<ExecutionResult> {
     return { value: sharedResult(this.#projection.payload(value)), done: false };
   }
 
-  async return(): Promise<IteratorResult<ExecutionResult, undefined>> {
-    return this.#mailbox.return() as Promise<IteratorResult<ExecutionResult, undefined>>;
-  }
-
-  async throw(error: unknown): Promise<IteratorResult<ExecutionResult, undefined>> {
-    return this.#mailbox.throw(error) as Promise<IteratorResult<ExecutionResult, undefined>>;
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
+  end(): void {
     this.#mailbox.end();
   }
 }

@@ -22,7 +22,7 @@ import { NextFrames } from './next-frames.ts';
 import type { Projection, Projections } from './projection.ts';
 import { operationHeaders } from './request-headers.ts';
 
-/** How often clients are pinged; one that has not answered until the next time is gone. */
+/** How often clients are pinged. One that is silent for as long as a slow one may stall besides is gone. */
 const PING_INTERVAL_MS = 12_000;
 /** The close code of a drain: every client comes back on it. */
 const SERVICE_RESTART = 1012;
@@ -42,7 +42,8 @@ export class ClientSockets {
   readonly #gateway: ServerGateway;
   readonly #server: WebSocketServer;
   readonly #graphql: GraphqlWs;
-  readonly #answered = new WeakSet<WebSocket>();
+  /** When each client was last heard of, by `performance.now()`. */
+  readonly #heardOfAtMs = new WeakMap<WebSocket, number>();
   readonly #pinging: NodeJS.Timeout;
   readonly #fanOut = new FanOut();
 
@@ -96,8 +97,8 @@ export class ClientSockets {
   #opened(client: WebSocket, request: IncomingMessage, socket: Duplex): void {
     const { hub, slowReaders } = this.#gateway;
     const connection = new ClientConnection(client, socket, hub, this.#fanOut, slowReaders);
-    this.#answered.add(client);
-    const alive = () => this.#answered.add(client);
+    const alive = () => this.#heardOfAtMs.set(client, performance.now());
+    alive();
     const closed = this.#graphql.opened(
       {
         protocol: client.protocol,
@@ -133,9 +134,10 @@ export class ClientSockets {
   }
 
   #ping(): void {
+    const deadSinceMs = performance.now() - PING_INTERVAL_MS - this.#gateway.slowReaders.stallMs;
     for (const client of this.#server.clients) {
-      if (this.#answered.delete(client)) client.ping();
-      else client.terminate();
+      if ((this.#heardOfAtMs.get(client) ?? 0) < deadSinceMs) client.terminate();
+      else client.ping();
     }
   }
 }

@@ -365,11 +365,12 @@ export class Walk {
     );
   }
 
-  /** A contract that is tried again, and accepted, only now has its first state still to come. */
+  /** A contract that was refused not long ago may be carried only now: its next state is to come. */
   #publishToRelisted(): void {
     for (const { keys, status } of this.#subscriptions) {
       for (const key of keys) {
-        if (status.get(key) === 'PENDING' && this.#mayBeInvalid(key)) this.#publish(key);
+        const waits = status.get(key) === 'PENDING' || status.get(key) === 'STALE';
+        if (waits && this.#mayBeInvalid(key)) this.#publish(key);
       }
     }
   }
