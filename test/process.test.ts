@@ -85,6 +85,28 @@ describe('the gateway as a process', () => {
     },
   );
 
+  test('stops with the npm start that a supervisor stops', async () => {
+    const { PATH = '', HOME = '' } = process.env;
+    // Without the build before it, which would write the files that other tests run.
+    const child = spawn('npm', ['start', '--ignore-scripts', '--', '--port', '0'], {
+      env: { PATH, HOME },
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    const lines = createInterface({ input: child.stdout });
+    const url = await new Promise<string>((resolve) => {
+      lines.on(
+        'line',
+        (line) => line.startsWith('{"level"') && resolve(JSON.parse(line).url ?? ''),
+      );
+    });
+    expect((await fetch(`${url}/health`)).status).toBe(200);
+    const stopped = new Promise<void>((resolve) => lines.on('close', resolve));
+    child.kill('SIGTERM');
+    await stopped;
+    await expect(fetch(`${url}/health`)).rejects.toThrow();
+  });
+
   test('lists every bad setting and exits with 2', async () => {
     const program = new Program('dist/main.js', ['--nonsense', '--ime-linger-ms', 'x'], {
       PORT: 'abc',

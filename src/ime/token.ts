@@ -10,7 +10,7 @@ const LOOK_INTERVAL_MS = 1_000;
 export class TokenSource {
   readonly #file: string | undefined;
   readonly #onChange = () => {
-    if (this.reread()) this.#changed();
+    this.reread();
   };
   #token: string | undefined;
   #fault: string | undefined;
@@ -44,7 +44,7 @@ export class TokenSource {
     this.#changed = changed;
   }
 
-  /** Reads the file anew. @returns whether the token is another one now */
+  /** Reads the file anew; whoever watches is told of another token. @returns whether it is another one */
   reread(): boolean {
     if (this.#file === undefined) return false;
     const last = this.#token;
@@ -56,7 +56,9 @@ export class TokenSource {
       const { code, message } = error as NodeJS.ErrnoException;
       this.#fault = `IME_TOKEN_FILE ${this.#file} cannot be read: ${code ?? message}`;
     }
-    return this.#token !== last;
+    if (this.#token === last) return false;
+    this.#changed();
+    return true;
   }
 
   /** Ends the watch. */

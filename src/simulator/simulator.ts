@@ -18,6 +18,8 @@ export interface SimulatorOptions {
 const SIMULATOR_BASE_PATH = '/data-engine/ime';
 /** How soon a contract that has never been published opens after it was subscribed to. */
 const OPENING_MS = 100;
+/** Changes before the simulator starts, so that its day is under way: most contracts have traded. */
+const WARM_UP_STEPS = 2_000;
 /** How often the market moves; faster markets take several steps at a time. */
 const PULSE_MS = 20;
 
@@ -38,6 +40,7 @@ export class Simulator {
     this.#zone = options.zone;
     this.#updatesPerSecond = options.updatesPerSecond;
     this.#market = new SimulatedMarket(options.seed);
+    for (let step = 0; step < WARM_UP_STEPS; step++) this.#market.step();
     this.#keys = this.#market.contracts.map(({ name, id }) => [
       contractKey('name', name),
       contractKey('id', id),

@@ -54,11 +54,12 @@ export class TestExchange {
   }
 
   /** Waits until every one of `keys` is carried by a subscription. */
-  async carries(keys: readonly ContractKey[]): Promise<void> {
-    await until(() => {
+  async carries(keys: readonly ContractKey[], withinMs = 20_000): Promise<void> {
+    const carriesAll = () => {
       const carried = new Set(this.exchange.subscriptions.flatMap((set) => [...set]));
       return keys.every((key) => carried.has(key));
-    }, `the exchange carries ${keys.length} contracts`);
+    };
+    await until(carriesAll, `the exchange carries ${keys.length} contracts`, withinMs);
   }
 }
 
