@@ -2,9 +2,9 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { isolationDialBound } from '../src/ime/isolation.ts';
-import { pricesOf } from './kit/clients.ts';
-import { names, TestExchange, testGateway, until } from './kit/gateway.ts';
+import { isolationDialBound } from '../../src/ime/isolation.ts';
+import { pricesOf } from './clients.ts';
+import { names, TestExchange, testGateway, until } from './gateway.ts';
 import {
   lastStatus,
   numbered,
@@ -13,11 +13,14 @@ import {
   settled,
   statuses,
   subscribed,
-} from './kit/upstream.ts';
+} from './upstream.ts';
 
-describe.each(['after', 'before'] as const)(
-  'unknown contracts, refused %s the handshake',
-  (refuse) => {
+/**
+ * What the gateway makes of refusals, of contracts and of tokens. Refusing before and after the handshake
+ * run side by side in files of their own, for they take long.
+ */
+export function refusalSuite(refuse: 'before' | 'after'): void {
+  describe(`unknown contracts, refused ${refuse} the handshake`, () => {
     test.each([1, 2, 5])(
       '%i among 200 are found, and the others served',
       async (bad) => {
@@ -155,26 +158,5 @@ describe.each(['after', 'before'] as const)(
       expect(market.exchange.dials - before).toBeLessThanOrEqual(4);
       expect(gateway.report().contracts).toMatchObject({ INVALID: 0, STALE: 200 });
     }, 60_000);
-  },
-);
-
-test('a contract refused 2 s after the handshake is never LIVE, and harms no other', async () => {
-  const market = await new TestExchange().listen();
-  market.exchange.faults.refuseAfterMs = 2_000;
-  market.unlisted.add('name:late');
-  const gateway = await testGateway({ IME_URL: market.url, ...pin(['A']) });
-  await settled(gateway);
-  const others = subscribed(gateway, ['A']);
-  const { published, stop } = publishing(market, names('A'), 10);
-  const inbox = subscribed(gateway, ['late']);
-  await inbox.until(({ completed }) => completed, 'the contract is refused');
-  expect(new Set(inbox.values.map(({ contractUpdates }) => contractUpdates.status))).toEqual(
-    new Set(['PENDING', 'INVALID']),
-  );
-  stop();
-  await others.until(
-    (box) => pricesOf(box).length === published.get('name:A')?.length,
-    'all have come',
-  );
-  expect(pricesOf(others)).toEqual(published.get('name:A'));
-}, 60_000);
+  });
+}

@@ -1,0 +1,3 @@
+import { refusalSuite } from './kit/refusal-suite.ts';
+
+refusalSuite('before');
