@@ -76,6 +76,14 @@ function classifyStatus(status: number, bodyEmpty: boolean): FailureClass {
   }
 }
 
+/** How long to stay away where a service that throttles does not say, in milliseconds. */
+const THROTTLED_MS = 30_000;
+
+/** For how long a service that throttles wants no dial, in milliseconds. */
+export function throttledForMs(end: SocketEnd): number {
+  return (end.kind === 'http' ? end.retryAfterMs : undefined) ?? THROTTLED_MS;
+}
+
 /** An end in words for a log line or a status. */
 export function describeEnd(end: SocketEnd): string {
   switch (end.kind) {

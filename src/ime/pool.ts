@@ -1,6 +1,6 @@
 import type { ContractKey, KeySpace } from '../contract/key.ts';
 import type { ContractSink } from '../hub/source.ts';
-import { describeEnd } from './failure.ts';
+import { describeEnd, throttledForMs } from './failure.ts';
 import { ContractFeeds } from './feeds.ts';
 import { type DecodedMessage, Shard, type ShardFailure, type ShardOwner } from './shard.ts';
 import { packShards, planCompaction } from './shard-plan.ts';
@@ -13,8 +13,6 @@ const GATHER_MS = 250;
 const OVERLAP_MS = 250;
 /** How soon the shards are looked at again after something about them changed. */
 const REPLAN_MS = 20;
-/** How long to dial nothing where a service that throttles does not say. */
-const THROTTLED_MS = 30_000;
 
 /** How a probe ended: `unanswered` says nothing of the contracts or the token. */
 export type ProbeAnswer = 'accepted' | 'refused' | 'tokenRefused' | 'unanswered';
@@ -145,9 +143,7 @@ export class ImePool implements ShardOwner {
     );
     this.feeds.lose(shard, shard.keys, false, lostReason(reason));
     const tokenChanged = this.#upstream.token.reread();
-    if (failure.class === 'throttled' && failure.end.kind === 'http') {
-      this.#upstream.gate.pauseFor(failure.end.retryAfterMs ?? THROTTLED_MS);
-    }
+    if (failure.class === 'throttled') this.#upstream.gate.pauseFor(throttledForMs(failure.end));
     if (this.#probes.has(shard)) {
       this.#discard(shard, reason);
       this.#answerProbe(shard, probeAnswer(failure));

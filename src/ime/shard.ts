@@ -1,6 +1,6 @@
 import type { ContractKey, KeySpace } from '../contract/key.ts';
 import { backoffMs } from './backoff.ts';
-import { classifyEnd, type FailureClass } from './failure.ts';
+import { classifyEnd, type FailureClass, throttledForMs } from './failure.ts';
 import { ImeSocket, type SocketEnd } from './socket.ts';
 import type { Upstream } from './upstream.ts';
 import { type DecodedFrame, decodeMessage, subscriptionUrl } from './wire.ts';
@@ -11,8 +11,6 @@ const QUIET_SETTLE_MS = 3_000;
 const STABLE_MS = 30_000;
 /** How often an endpoint that does not exist is tried again. */
 const WRONG_URL_RETRY_MS = 5 * 60_000;
-/** How long to stay away where a service that throttles does not say. */
-const THROTTLED_RETRY_MS = 30_000;
 
 /**
  * Where a shard is: not dialed yet, waiting out a backoff, waiting for its turn to dial, in the
@@ -265,10 +263,7 @@ export class Shard {
 
   #retryAfterMs({ class: failureClass, end }: ShardFailure): number {
     if (failureClass === 'wrongUrl') return WRONG_URL_RETRY_MS;
-    if (failureClass === 'throttled') {
-      const asked = end.kind === 'http' ? end.retryAfterMs : undefined;
-      return asked ?? THROTTLED_RETRY_MS;
-    }
+    if (failureClass === 'throttled') return throttledForMs(end);
     return backoffMs(this.#attempt++, failureClass === 'unreachable');
   }
 

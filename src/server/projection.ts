@@ -75,11 +75,6 @@ export class Projections {
     this.#gateway = gateway;
   }
 
-  /** How many different selections are subscribed to. */
-  get size(): number {
-    return this.#projections.size;
-  }
-
   /**
    * The projection of an operation, shared with every operation that selects the same.
    *
