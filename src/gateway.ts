@@ -2,16 +2,19 @@ import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import type { Config } from './config.ts';
 import { contractKey } from './contract/key.ts';
+import { createAccess } from './create-access.ts';
 import { ContractHub } from './hub/hub.ts';
 import { ImeSource } from './ime/source.ts';
 import { TokenSource } from './ime/token.ts';
 import { Upstream } from './ime/upstream.ts';
 import { imeBaseUrl } from './ime/wire.ts';
+import { Metrics } from './metrics.ts';
 import type { Logger } from './observability/log.ts';
 import { RepeatLimit } from './observability/repeat-limit.ts';
 import type { GatewayReport } from './schema/report.ts';
 import { schema } from './schema/schema.ts';
 import { GatewayServer } from './server/http.ts';
+import { TrustedDocuments } from './server/trusted-documents.ts';
 import { Simulator } from './simulator/simulator.ts';
 
 /** How often equal faults of the upstream are logged, in milliseconds. */
@@ -42,11 +45,18 @@ export interface Gateway {
 /**
  * Puts a gateway together from its configuration and starts it.
  *
+ * @throws SettingFault where a file that a setting names cannot be used
  * @throws where the address to listen on cannot be had
  */
 export async function startGateway(config: Config, log: Logger): Promise<Gateway> {
   const startedAtMs = Date.now();
   const zone = config.IME_TIME_ZONE;
+  const hub = new ContractHub(config.IME_LINGER_MS);
+  const trustedDocuments =
+    config.TRUSTED_DOCUMENTS === undefined
+      ? undefined
+      : TrustedDocuments.read(config.TRUSTED_DOCUMENTS, schema);
+  const access = createAccess(config, hub, log);
   const simulator = config.IME_URL === undefined ? embeddedSimulator(config) : undefined;
   const base = imeBaseUrl(config.IME_URL ?? (await simulator?.listen(0)) ?? '');
   const token = new TokenSource(config.IME_TOKEN, config.IME_TOKEN_FILE);
@@ -63,12 +73,12 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
     log,
     new RepeatLimit(REPEAT_INTERVAL_MS),
   );
-  const hub = new ContractHub(config.IME_LINGER_MS);
   const source = new ImeSource(upstream, hub);
   hub.connect(source);
   const report = (): GatewayReport => {
     const { sockets, problems, dials, counts } = source.report();
     const reasons = source.faults();
+    const { webSockets, streams } = server.report();
     return {
       version: VERSION,
       startedAtMs,
@@ -86,7 +96,7 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
         duplicates: counts.duplicates,
         droppedFrames: Object.values(counts.droppedFrames).reduce((sum, count) => sum + count, 0),
       },
-      clients: server.clients,
+      clients: webSockets + streams,
       subscriptions: hub.subscriptions,
       contracts: hub.countByStatus(),
     };
@@ -94,13 +104,25 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
   const server = new GatewayServer(
     {
       hub,
+      access,
       zone,
       log,
-      maxContracts: config.MAX_CONTRACTS_PER_SUBSCRIPTION,
       maxMessageBytes: config.MAX_MESSAGE_BYTES,
       maxBodyBytes: config.MAX_BODY_BYTES,
+      documentLimits: {
+        depth: config.MAX_DEPTH,
+        tokens: config.MAX_TOKENS,
+        aliases: config.MAX_ALIASES,
+        introspection: config.INTROSPECTION === 'on',
+      },
+      trustedDocuments,
+      maxCost: config.MAX_COST,
+      proxies: config.TRUST_PROXY,
+      origins: config.CORS_ORIGINS,
       compression: config.WS_COMPRESSION === 'on',
       slowReaders: { bufferBytes: config.CLIENT_BUFFER_BYTES, stallMs: config.CLIENT_STALL_MS },
+      drainMs: config.DRAIN_MS,
+      graphiql: config.GRAPHIQL === 'on',
       simulated: simulator !== undefined,
       exampleNames: (simulator?.busiestNames ?? config.IME_PINNED_NAMES).slice(0, EXAMPLES),
       report,
@@ -108,11 +130,23 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
         const reasons = await source.check();
         return { ready: reasons.length === 0, reasons };
       },
+      flushed: (seconds) => metrics.flushed(seconds),
+      metrics: () => metrics.read(),
     },
     schema,
   );
+  const metrics = new Metrics({
+    access,
+    version: VERSION,
+    upstream: () => source.report(),
+    server: () => server.report(),
+    contracts: () => hub.countByStatus(),
+    subscriptions: () => hub.subscriptions,
+    isReady: () => source.faults().length === 0,
+  });
   const close = async () => {
     await server.close();
+    access.close();
     hub.close();
     source.close();
     await simulator?.close();

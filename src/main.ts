@@ -1,9 +1,11 @@
-import { configText, helpText, readConfig, SETTINGS } from './config.ts';
+import { SettingFault } from './access/refused.ts';
+import { configText, helpText, readConfig } from './config.ts';
 import { type Gateway, startGateway, VERSION } from './gateway.ts';
 import { createLog, type Logger } from './observability/log.ts';
+import { SETTINGS } from './settings.ts';
 
 const EXIT_BAD_SETTING = 2;
-/** A stop that takes longer than this is given up. */
+/** A stop that takes longer than the drain and this is given up. */
 const STOP_TIMEOUT_MS = 10_000;
 
 const commandLine = readConfig(process.argv.slice(2), process.env);
@@ -25,8 +27,13 @@ switch (commandLine.run) {
     try {
       const gateway = await startGateway(commandLine.config, log);
       announce(gateway, log);
-      stopOnSignal(gateway, log);
+      stopOnSignal(gateway, commandLine.config.DRAIN_MS, log);
     } catch (error) {
+      if (error instanceof SettingFault) {
+        process.stderr.write(`${error.message}\n`);
+        process.exitCode = EXIT_BAD_SETTING;
+        break;
+      }
       const { code, message } = error as NodeJS.ErrnoException;
       log.fatal({ code }, `the gateway cannot start: ${message}`);
       process.exitCode = 1;
@@ -54,16 +61,16 @@ function announce(gateway: Gateway, log: Logger): void {
   process.stdout.write(`\n┌${bar}┐\n${framed}\n└${bar}┘\n\n`);
 }
 
-function stopOnSignal(gateway: Gateway, log: Logger): void {
+function stopOnSignal(gateway: Gateway, drainMs: number, log: Logger): void {
   let stopping = false;
   const stop = async (signal: NodeJS.Signals) => {
     if (stopping) return;
     stopping = true;
-    log.info({ signal }, 'stopping');
+    log.info({ signal, drainMs }, 'stopping');
     setTimeout(() => {
       log.error('the stop took too long');
       process.exit(1);
-    }, STOP_TIMEOUT_MS).unref();
+    }, drainMs + STOP_TIMEOUT_MS).unref();
     await gateway.close();
     log.info('stopped');
     process.exitCode = 0;

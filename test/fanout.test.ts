@@ -4,9 +4,9 @@ import { execute, type GraphQLObjectType, isObjectType, parse, validate } from '
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import type { ContractState } from '../src/hub/contract-state.ts';
+import type { Logger } from '../src/observability/log.ts';
 import type { GatewayContext } from '../src/schema/context.ts';
 import { schema } from '../src/schema/schema.ts';
-import type { ServerGateway } from '../src/server/context.ts';
 import { Projections } from '../src/server/projection.ts';
 import {
   ask,
@@ -32,7 +32,7 @@ const state: ContractState = {
   },
 };
 const context = { zone: TEHRAN } as GatewayContext;
-const projections = new Projections(schema, {} as ServerGateway);
+const projections = new Projections(schema, {} as Logger);
 
 function projectionOf(
   source: string,
@@ -165,9 +165,10 @@ describe('a projection', () => {
       ),
     ];
     for (const other of same) expect(other).toBe(one);
-    one.payload(state);
-    one.payload(state);
-    expect(one.renderings).toBe(1);
+    const before = projections.renderings;
+    const fresh = { ...state };
+    expect(one.payload(fresh)).toBe(one.payload(fresh));
+    expect(projections.renderings - before).toBe(1);
   });
 
   test('is not shared where the answer differs', () => {

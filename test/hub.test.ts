@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ContractKey } from '../src/contract/key.ts';
 import type { Snapshot } from '../src/contract/snapshot.ts';
+import type { ContractState } from '../src/hub/contract-state.ts';
 import { ContractHub } from '../src/hub/hub.ts';
 import { Mailbox } from '../src/hub/mailbox.ts';
 import { readContracts } from '../src/hub/read.ts';
@@ -25,7 +26,8 @@ function hubWithLog(lingerMs = 10_000) {
 }
 
 function subscribed(hub: ContractHub, keys: ContractKey[], initial: boolean) {
-  return subscribeToContracts(hub, { keys, initial, intervalMs: 0, changesOnly: false });
+  const wish = { keys, initial, intervalMs: 0, changesOnly: false };
+  return subscribeToContracts(hub, wish) as AsyncIterableIterator<ContractState>;
 }
 
 async function take<T>(iterator: AsyncIterator<T>, count: number): Promise<T[]> {

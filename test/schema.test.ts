@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isObjectType, isScalarType } from 'graphql';
 import { describe, expect, test } from 'vitest';
 import { schema, schemaText } from '../src/schema/schema.ts';
-import { operationHeaders } from '../src/server/request-headers.ts';
+import { tokenOfHeaders, tokenOfInit, tokenOfOperation } from '../src/server/token.ts';
 
 const types = Object.values(schema.getTypeMap()).filter(({ name }) => !name.startsWith('__'));
 
@@ -50,18 +50,22 @@ describe('the schema', () => {
   });
 });
 
-describe('the headers of an operation over a WebSocket', () => {
-  test('come from the handshake, the connection, and GraphiQL, the later one first', () => {
-    const headers = operationHeaders(
-      { authorization: 'one', 'user-agent': 'agent' },
-      { Authorization: 'two', 'not a header': 'x', nested: {} },
-      { headers: { authorization: 'three', 'x-request-id': '7' } },
-    );
-    expect(Object.fromEntries(headers)).toEqual({
-      authorization: 'three',
-      'user-agent': 'agent',
-      'x-request-id': '7',
-    });
-    expect([...operationHeaders({}, undefined, { headers: null })]).toEqual([]);
+describe('the token of a client', () => {
+  test('is found where clients put it', () => {
+    expect(tokenOfHeaders({ authorization: 'Bearer one' })).toBe('one');
+    expect(tokenOfHeaders({ authorization: 'bearer  one ' })).toBe('one');
+    expect(tokenOfInit({ Authorization: 'Bearer two' })).toBe('two');
+    expect(tokenOfInit({ authorization: 'two' })).toBe('two');
+    expect(tokenOfInit({ headers: { Authorization: 'Bearer two' } })).toBe('two');
+    expect(tokenOfOperation({ headers: { authorization: 'Bearer three' } })).toBe('three');
+  });
+
+  test('is none where something else stands', () => {
+    for (const text of ['', ' ', 'Bearer', 'Basic dXNlcjpwYXNz', 'Bearer a b']) {
+      expect(tokenOfHeaders({ authorization: text })).toBeUndefined();
+    }
+    expect(tokenOfInit(undefined)).toBeUndefined();
+    expect(tokenOfInit({ Authorization: 7, headers: null })).toBeUndefined();
+    expect(tokenOfOperation({ headers: 'Bearer x' })).toBeUndefined();
   });
 });

@@ -11,6 +11,14 @@ export interface Endable {
   end(): void;
 }
 
+/** Somebody who is told what becomes of contracts that were asked for. */
+export interface ContractObserver {
+  /** The contract exists, or is no longer held. */
+  answered(key: ContractKey): void;
+  /** IME refuses the contract. */
+  refused(key: ContractKey): void;
+}
+
 /**
  * Brings contracts and subscribers together. A contract is retained upstream once, from its first
  * subscriber until `lingerMs` after its last one, however many subscribers it has.
@@ -20,6 +28,7 @@ export class ContractHub implements ContractSink {
   readonly #linger: LingerQueue<ContractKey>;
   #source: ContractSource | undefined;
   readonly #streams = new Set<Endable>();
+  #observer: ContractObserver | undefined;
   #closed = false;
 
   /** @param lingerMs how long a contract stays retained after its last subscriber */
@@ -30,6 +39,11 @@ export class ContractHub implements ContractSink {
   /** Names the source that contracts are asked of, before the first one is. */
   connect(source: ContractSource): void {
     this.#source = source;
+  }
+
+  /** Names who is told what becomes of contracts. */
+  observe(observer: ContractObserver): void {
+    this.#observer = observer;
   }
 
   /**
@@ -52,6 +66,27 @@ export class ContractHub implements ContractSink {
       const topic = this.#topics.get(key);
       if (topic?.remove(subscriber) && !topic.pinned) this.#linger.add(key);
     }
+  }
+
+  /** How many contracts are held. */
+  get size(): number {
+    return this.#topics.size;
+  }
+
+  /** Whether the contract is held. */
+  holds(key: ContractKey): boolean {
+    return this.#topics.has(key);
+  }
+
+  /**
+   * Whether `more` contracts can be held besides, `most` in all. Those that linger are let go for them,
+   * the longest first.
+   */
+  makeRoom(more: number, most: number): boolean {
+    let excess = this.#topics.size + more - most;
+    if (excess > this.#linger.size) return false;
+    for (; excess > 0; excess--) this.#linger.expireOldest();
+    return true;
   }
 
   /** Takes note of a subscription's stream. @returns forgets it again */
@@ -78,6 +113,15 @@ export class ContractHub implements ContractSink {
     return this.#topics.get(key)?.state;
   }
 
+  /**
+   * The latest state of a contract as a reader gets it who does not stay; `undefined` for one not held.
+   * One that lingers does so anew.
+   */
+  read(key: ContractKey): ContractState | undefined {
+    if (this.#linger.has(key)) this.#linger.add(key);
+    return this.stateOf(key);
+  }
+
   /** Epoch milliseconds at which the source was asked for `key`; `undefined` for one not held. */
   askedAtMs(key: ContractKey): number | undefined {
     return this.#topics.get(key)?.askedAtMs;
@@ -98,11 +142,13 @@ export class ContractHub implements ContractSink {
 
   publish(key: ContractKey, snapshot: Snapshot, staleReason?: string): void {
     const topic = this.#topics.get(key);
+    if (topic?.state.snapshot === null) this.#observer?.answered(key);
     topic?.change(withSnapshot(topic.state, snapshot, staleReason ?? null, snapshot.receivedAtMs));
   }
 
   setStatus(key: ContractKey, status: Exclude<ContractStatus, 'LIVE'>, reason: string): void {
     const topic = this.#topics.get(key);
+    if (status === 'INVALID') this.#observer?.refused(key);
     topic?.change(withStatus(topic.state, status, reason, Date.now()));
   }
 
@@ -128,6 +174,7 @@ export class ContractHub implements ContractSink {
 
   #drop(key: ContractKey): void {
     this.#topics.delete(key);
+    this.#observer?.answered(key);
     this.#source?.release(key);
   }
 }

@@ -25,6 +25,25 @@ export class LingerQueue<K> {
     if (this.#dueAtMs.delete(key) && this.#dueAtMs.size === 0) this.#disarm();
   }
 
+  /** Whether `key` is on its way out. */
+  has(key: K): boolean {
+    return this.#dueAtMs.has(key);
+  }
+
+  /** How many keys are on their way out. */
+  get size(): number {
+    return this.#dueAtMs.size;
+  }
+
+  /** Lets the key go now that would be the next to go. */
+  expireOldest(): void {
+    for (const key of this.#dueAtMs.keys()) {
+      this.delete(key);
+      this.#expire(key);
+      return;
+    }
+  }
+
   /** Keeps every key and ends the timer. */
   clear(): void {
     this.#dueAtMs.clear();

@@ -1,6 +1,6 @@
 import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from './contract-state.ts';
-import type { UpdateWish } from './contract-updates.ts';
+import type { ContractUpdate, UpdateWish } from './contract-updates.ts';
 import type { ContractHub } from './hub.ts';
 import { Mailbox } from './mailbox.ts';
 import type { ContractSubscriber } from './topic.ts';
@@ -86,13 +86,16 @@ export class ContractSubscription implements ContractSubscriber {
   }
 }
 
-/** A {@link ContractSubscription} as an async iterable with one reader, which may be slow. */
+/**
+ * A {@link ContractSubscription} as an async iterable with one reader, which may be slow. First comes what
+ * may not be seen.
+ */
 export function subscribeToContracts(
   hub: ContractHub,
   wish: UpdateWish,
   read: (state: ContractState) => string = () => '',
-): Mailbox<ContractState> {
-  const mailbox = new Mailbox<ContractState>(() => subscription.close());
+): Mailbox<ContractUpdate> {
+  const mailbox = new Mailbox<ContractUpdate>(() => subscription.close());
   const subscription = new ContractSubscription(
     hub,
     wish,
@@ -100,6 +103,8 @@ export function subscribeToContracts(
     read,
     () => mailbox.end(),
   );
+  for (const key of wish.refusedKeys ?? []) mailbox.push({ key, refused: true });
   subscription.open();
+  if (wish.keys.length === 0) mailbox.finish();
   return mailbox;
 }

@@ -5,7 +5,8 @@ import {
   contractTextFault,
   type KeySpace,
 } from '../contract/key.ts';
-import { badUserInput, tooManyContracts } from './errors.ts';
+import type { Access } from '../access/access.ts';
+import { badUserInput } from './errors.ts';
 
 /** The most milliseconds that a query may wait for a first state. */
 const MAX_WAIT_MS = 30_000;
@@ -22,16 +23,21 @@ export interface ContractLists {
  * The contracts of `names` and `ids`, names first; in the place of one that cannot be asked for, its
  * error.
  *
- * @throws GraphQLError where both lists are missing, one is empty, or they are too long
+ * @throws GraphQLError where both lists are missing or one is empty
+ * @throws LimitExceeded where they are too long
  */
-export function contractKeys(lists: ContractLists, most: number): (ContractKey | GraphQLError)[] {
+export function contractKeys(lists: ContractLists, access: Access): (ContractKey | GraphQLError)[] {
   const { names, ids } = lists;
   if (!names && !ids) throw badUserInput('names', 'expected names or ids, got neither');
   if (names?.length === 0)
     throw badUserInput('names', 'expected at least one name, got an empty list');
   if (ids?.length === 0) throw badUserInput('ids', 'expected at least one ID, got an empty list');
   const given = (names?.length ?? 0) + (ids?.length ?? 0);
-  if (given > most) throw tooManyContracts(given, most);
+  const most = access.limits.contractsPerSubscription;
+  if (given > most) {
+    const message = `expected at most ${most} contracts, got ${given}`;
+    throw access.exceeded('contracts_per_subscription', 'TOO_MANY_CONTRACTS', message);
+  }
   return [
     ...(names ?? []).map((name, place) => checkedKey('name', name, `names[${place}]`)),
     ...(ids ?? []).map((id, place) => checkedKey('id', String(id), `ids[${place}]`)),

@@ -1,7 +1,25 @@
 import { GraphQLError } from 'graphql';
+import type { LimitCode } from '../access/limit.ts';
 
 /** `extensions.code` of the errors that the gateway itself answers with. */
-type ErrorCode = 'BAD_USER_INPUT' | 'TOO_MANY_CONTRACTS';
+type ErrorCode =
+  | LimitCode
+  | 'BAD_USER_INPUT'
+  | 'UNAUTHENTICATED'
+  | 'FORBIDDEN'
+  | 'UNKNOWN_DOCUMENT'
+  | 'PERSISTED_QUERY_NOT_SUPPORTED'
+  | 'UPSTREAM_UNAVAILABLE'
+  | 'INTERNAL_SERVER_ERROR';
+
+/** An error with a stable code that programs can tell it by. */
+export function codedError(
+  code: ErrorCode,
+  message: string,
+  extensions: Record<string, unknown> = {},
+): GraphQLError {
+  return new GraphQLError(message, { extensions: { code, ...extensions } });
+}
 
 /**
  * An argument that cannot be used.
@@ -10,20 +28,12 @@ type ErrorCode = 'BAD_USER_INPUT' | 'TOO_MANY_CONTRACTS';
  * @param fault what was expected and what was given
  */
 export function badUserInput(argument: string, fault: string): GraphQLError {
-  return coded('BAD_USER_INPUT', `${argument}: ${fault}`, { argument });
+  return codedError('BAD_USER_INPUT', `${argument}: ${fault}`, { argument });
 }
 
-/** More contracts than one subscription or field may name. */
-export function tooManyContracts(given: number, most: number): GraphQLError {
-  return coded('TOO_MANY_CONTRACTS', `expected at most ${most} contracts, got ${given}`, {
-    limit: most,
+/** A contract that is not among those a principal may see, whether it exists or not. */
+export function forbiddenContract(key: string): GraphQLError {
+  return codedError('FORBIDDEN', `${key} is not among the contracts that you may see`, {
+    contract: key,
   });
-}
-
-function coded(
-  code: ErrorCode,
-  message: string,
-  extensions: Record<string, unknown>,
-): GraphQLError {
-  return new GraphQLError(message, { extensions: { code, ...extensions } });
 }

@@ -1,4 +1,6 @@
 import DataLoader from 'dataloader';
+import type { Access } from '../access/access.ts';
+import type { Principal } from '../access/principal.ts';
 import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { ContractHub } from '../hub/hub.ts';
@@ -12,33 +14,49 @@ export interface ContractRead {
 }
 
 /**
- * Reads contracts for one operation: all that its aliases and lists ask for becomes one read of the hub
- * for each waiting time, and each contract is read once.
+ * Reads contracts for one operation of a principal who may see them: all that its aliases and lists ask
+ * for becomes one read of the hub for each waiting time, and each contract is read once.
  */
 export function contractLoader(
   hub: ContractHub,
+  access: Access,
+  principal: Principal,
   signal?: AbortSignal,
 ): DataLoader<ContractRead, ContractState, string> {
   return new DataLoader<ContractRead, ContractState, string>(
     async (reads) => {
+      const results = new Map<string, ContractState | Error>();
       const keysByWait = new Map<number, Set<ContractKey>>();
-      for (const { key, waitMs } of reads) {
-        keysByWait.set(waitMs, (keysByWait.get(waitMs) ?? new Set()).add(key));
+      const added = new Set(reads.map(({ key }) => key).filter((key) => !hub.holds(key)));
+      const refusal = refusalOf([...added]);
+      for (const read of reads) {
+        const { key, waitMs } = read;
+        if (refusal !== undefined && added.has(key)) results.set(cacheKey(read), refusal);
+        else keysByWait.set(waitMs, (keysByWait.get(waitMs) ?? new Set()).add(key));
       }
-      const states = new Map<string, ContractState>();
       await Promise.all(
         Array.from(keysByWait, async ([waitMs, keys]) => {
           for (const state of await readContracts(hub, [...keys], waitMs, signal)) {
-            states.set(cacheKey({ key: state.key, waitMs }), state);
+            results.set(cacheKey({ key: state.key, waitMs }), state);
           }
         }),
       );
       return reads.map(
-        (read) => states.get(cacheKey(read)) ?? new Error(`${read.key} was not read`),
+        (read) => results.get(cacheKey(read)) ?? new Error(`${read.key} was not read`),
       );
     },
     { cacheKeyFn: cacheKey },
   );
+
+  /** Why contracts that are not held yet are not asked of IME for this principal. */
+  function refusalOf(keys: readonly ContractKey[]): Error | undefined {
+    try {
+      access.ask(keys, principal);
+      return undefined;
+    } catch (error) {
+      return error as Error;
+    }
+  }
 }
 
 function cacheKey({ key, waitMs }: ContractRead): string {

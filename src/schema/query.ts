@@ -1,6 +1,7 @@
 import { builder } from './builder.ts';
 import { ContractType } from './contract.ts';
 import { checkedWaitMs, contractKeys, oneContractKey } from './contract-arguments.ts';
+import { forbiddenContract } from './errors.ts';
 import { GatewayStatusType } from './status.ts';
 
 const DEFAULT_WAIT_MS = 1_000;
@@ -20,8 +21,12 @@ builder.queryType({
         id: t.arg.id({ description: 'The contract ID.' }),
         waitMs: t.arg.int({ defaultValue: DEFAULT_WAIT_MS, description: WAIT_DESCRIPTION }),
       },
-      resolve: (_root, { name, id, waitMs }, { contracts }) =>
-        contracts.load({ key: oneContractKey(name, id), waitMs: checkedWaitMs(waitMs) }),
+      resolve: (_root, { name, id, waitMs: givenWaitMs }, context) => {
+        const key = oneContractKey(name, id);
+        const waitMs = checkedWaitMs(givenWaitMs);
+        if (!context.principal.contracts.allow(key)) throw forbiddenContract(key);
+        return context.contracts.load({ key, waitMs });
+      },
     }),
     contracts: t.field({
       type: [ContractType],
@@ -33,12 +38,17 @@ builder.queryType({
         ids: t.arg.idList({ description: 'Contract IDs.' }),
         waitMs: t.arg.int({ defaultValue: DEFAULT_WAIT_MS, description: WAIT_DESCRIPTION }),
       },
-      resolve: (_root, { names, ids, waitMs: givenWaitMs }, { hub, contracts, maxContracts }) => {
+      resolve: (_root, { names, ids, waitMs: givenWaitMs }, context) => {
+        const { hub, access, principal, contracts } = context;
         const waitMs = checkedWaitMs(givenWaitMs);
-        if (!names && !ids) return hub.states();
-        return contractKeys({ names, ids }, maxContracts).map((key) =>
-          typeof key === 'string' ? contracts.load({ key, waitMs }) : Promise.reject(key),
-        );
+        if (!names && !ids) {
+          return hub.states().filter(({ key }) => principal.contracts.allow(key));
+        }
+        return contractKeys({ names, ids }, access).map((key) => {
+          if (typeof key !== 'string') return Promise.reject(key);
+          if (principal.contracts.allow(key)) return contracts.load({ key, waitMs });
+          return Promise.reject(forbiddenContract(key));
+        });
       },
     }),
     status: t.field({

@@ -1,5 +1,8 @@
+import { OPERATOR_SCOPE } from '../access/principal.ts';
 import { CONTRACT_STATUSES, type ContractStatus } from '../contract/status.ts';
 import { builder } from './builder.ts';
+import type { GatewayContext } from './context.ts';
+import { codedError } from './errors.ts';
 import type { GatewayReport, SocketSummary, UpstreamMode, UpstreamSummary } from './report.ts';
 
 const UpstreamModeType = builder.enumType('UpstreamMode', {
@@ -146,6 +149,16 @@ const ContractCountsType = builder
     }),
   });
 
+const FOR_OPERATORS = `Needs the \`${OPERATOR_SCOPE}\` scope, unless everybody is let in.`;
+
+/** A resolver that answers operators only. */
+function forOperators<T>(read: (report: GatewayReport) => T) {
+  return (report: GatewayReport, _args: object, { principal }: GatewayContext): T => {
+    if (principal.operator) return read(report);
+    throw codedError('FORBIDDEN', `expected the ${OPERATOR_SCOPE} scope`);
+  };
+}
+
 /** The `GatewayStatus` type. */
 export const GatewayStatusType = builder.objectRef<GatewayReport>('GatewayStatus').implement({
   description: 'The gateway itself: what an operator asks first.',
@@ -168,23 +181,27 @@ export const GatewayStatusType = builder.objectRef<GatewayReport>('GatewayStatus
       nullable: false,
       description: 'Why it is not ready, in words.',
     }),
-    upstream: t.expose('upstream', {
+    upstream: t.field({
       type: UpstreamStatusType,
-      nullable: false,
-      description: 'The connection to IME.',
+      nullable: true,
+      description: `The connection to IME. ${FOR_OPERATORS}`,
+      resolve: forOperators(({ upstream }) => upstream),
     }),
-    clients: t.exposeInt('clients', {
-      nullable: false,
-      description: 'WebSocket connections and streaming HTTP requests of clients.',
+    clients: t.int({
+      nullable: true,
+      description: `WebSocket connections and streaming HTTP requests of clients. ${FOR_OPERATORS}`,
+      resolve: forOperators(({ clients }) => clients),
     }),
-    subscriptions: t.exposeInt('subscriptions', {
-      nullable: false,
-      description: 'Subscriptions that are running.',
+    subscriptions: t.int({
+      nullable: true,
+      description: `Subscriptions that are running. ${FOR_OPERATORS}`,
+      resolve: forOperators(({ subscriptions }) => subscriptions),
     }),
-    contracts: t.expose('contracts', {
+    contracts: t.field({
       type: ContractCountsType,
-      nullable: false,
-      description: 'How many contracts the gateway holds.',
+      nullable: true,
+      description: `How many contracts the gateway holds. ${FOR_OPERATORS}`,
+      resolve: forOperators(({ contracts }) => contracts),
     }),
   }),
 });

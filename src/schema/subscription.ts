@@ -1,22 +1,24 @@
+import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
-import type { UpdateWish } from '../hub/contract-updates.ts';
+import type { ContractUpdate, UpdateWish } from '../hub/contract-updates.ts';
 import { subscribeToContracts } from '../hub/subscription.ts';
 import { builder } from './builder.ts';
 import type { GatewayContext } from './context.ts';
 import { ContractType } from './contract.ts';
 import { checkedIntervalMs, contractKeys } from './contract-arguments.ts';
+import { forbiddenContract } from './errors.ts';
 
 /**
  * What a `contractUpdates` field asks for, checked. A server that renders selections itself takes the
  * wish; any other executor iterates over the states.
  */
-export class ContractUpdates implements AsyncIterable<ContractState> {
+export class ContractUpdates implements AsyncIterable<ContractUpdate> {
   constructor(
     readonly wish: UpdateWish,
     private readonly context: GatewayContext,
   ) {}
 
-  [Symbol.asyncIterator](): AsyncIterator<ContractState> {
+  [Symbol.asyncIterator](): AsyncIterator<ContractUpdate> {
     return subscribeToContracts(this.context.hub, this.wish);
   }
 }
@@ -48,16 +50,29 @@ builder.subscriptionType({
         }),
       },
       subscribe: (_root, args, context) => {
-        const keys = contractKeys(args, context.maxContracts).map((key) => {
+        const keys = contractKeys(args, context.access).map((key) => {
           if (typeof key !== 'string') throw key;
           return key;
         });
         const intervalMs = checkedIntervalMs(args.maxUpdatesPerSecond);
         const { initial, changesOnly } = args;
-        const wish = { keys: [...new Set(keys)], initial, changesOnly, intervalMs };
+        const { contracts } = context.principal;
+        const allowed = new Set<ContractKey>();
+        const refused = new Set<ContractKey>();
+        for (const key of keys) (contracts.allow(key) ? allowed : refused).add(key);
+        const wish: UpdateWish = {
+          keys: [...allowed],
+          refusedKeys: [...refused],
+          initial,
+          changesOnly,
+          intervalMs,
+        };
         return new ContractUpdates(wish, context);
       },
-      resolve: (state: ContractState) => state,
+      resolve: (update: ContractUpdate): ContractState => {
+        if ('refused' in update) throw forbiddenContract(update.key);
+        return update;
+      },
     }),
   }),
 });

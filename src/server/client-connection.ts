@@ -67,6 +67,15 @@ export class ClientConnection implements TickMember {
     }
   }
 
+  /** Sends a payload of a subscription at once, behind what has been pushed. */
+  send(to: NextFrames, payload: Buffer): void {
+    this.flush();
+    if (this.#client.readyState !== this.#client.OPEN) return;
+    const message = Buffer.allocUnsafe(to.messageBytes(payload));
+    to.writeMessage(payload, message, 0);
+    this.#client.send(message, { binary: false });
+  }
+
   /** Writes what has been pushed. */
   flush(): void {
     const frames = this.#frames;

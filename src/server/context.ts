@@ -1,22 +1,37 @@
+import type { Access } from '../access/access.ts';
+import type { Principal } from '../access/principal.ts';
 import type { LocalTimeZone } from '../contract/local-time.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import type { Logger } from '../observability/log.ts';
 import type { GatewayContext } from '../schema/context.ts';
 import { contractLoader } from '../schema/loader.ts';
 import type { GatewayReport } from '../schema/report.ts';
+import type { TrustedProxies } from '../settings.ts';
 import type { SlowReaderBounds } from './client-connection.ts';
+import type { DocumentLimits } from './document-limits.ts';
+import type { TrustedDocuments } from './trusted-documents.ts';
 
 /** What the server needs of the gateway. */
 export interface ServerGateway {
   readonly hub: ContractHub;
+  readonly access: Access;
   readonly zone: LocalTimeZone;
   readonly log: Logger;
-  readonly maxContracts: number;
   readonly maxMessageBytes: number;
   readonly maxBodyBytes: number;
+  readonly documentLimits: DocumentLimits;
+  readonly trustedDocuments: TrustedDocuments | undefined;
+  readonly maxCost: number;
+  readonly proxies: TrustedProxies;
+  /** Origins of other pages that may use the gateway. */
+  readonly origins: readonly string[];
   /** Whether clients may have permessage-deflate. */
   readonly compression: boolean;
   readonly slowReaders: SlowReaderBounds;
+  /** Over how long connections are closed at a stop, in milliseconds. */
+  readonly drainMs: number;
+  /** Whether a browser is shown GraphiQL. */
+  readonly graphiql: boolean;
   /** Whether the data is invented, which every page that shows it says. */
   readonly simulated: boolean;
   /** A few contract names for the first documents that a person sees. */
@@ -24,29 +39,35 @@ export interface ServerGateway {
   report(): GatewayReport;
   /** Whether the gateway can do its job, and why not. */
   readiness(): Promise<{ readonly ready: boolean; readonly reasons: readonly string[] }>;
+  /** The updates of one tick were written to their clients. */
+  readonly flushed: (seconds: number) => void;
+  /** The metrics, as Prometheus reads them. */
+  metrics(): Promise<{ readonly type: string; readonly text: string }>;
 }
 
-/**
- * The context of one operation.
- *
- * @param headers where the operation's own headers come from; `x-request-id` goes into the log
- * @param signal ends the operation's waits when its client has gone
- */
-export function operationContext(
-  gateway: ServerGateway,
-  headers: Headers,
-  transport: 'http' | 'websocket',
-  signal?: AbortSignal,
-): GatewayContext {
-  gateway.log.debug(
-    { transport, requestId: headers.get('x-request-id')?.slice(0, 100) },
-    'an operation begins',
-  );
+/** Who asks for an operation, and how. */
+export interface Asker {
+  readonly principal: Principal;
+  readonly transport: 'http' | 'websocket';
+  /** What the log tells its requests or connection by. */
+  readonly requestId: string;
+  readonly renew?: ((token: string) => Promise<Principal>) | undefined;
+  /** Ends the operation's waits when its client has gone. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The context of one operation. */
+export function operationContext(gateway: ServerGateway, asker: Asker): GatewayContext {
+  const { hub, access, zone } = gateway;
+  const { principal, transport, requestId, signal } = asker;
+  gateway.log.debug({ transport, requestId, principal: principal.id }, 'an operation begins');
   return {
-    hub: gateway.hub,
-    contracts: contractLoader(gateway.hub, signal),
-    zone: gateway.zone,
-    maxContracts: gateway.maxContracts,
+    hub,
+    access,
+    principal,
+    renew: asker.renew,
+    contracts: contractLoader(hub, access, principal, signal),
+    zone,
     report: () => gateway.report(),
   };
 }

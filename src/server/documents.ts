@@ -2,10 +2,15 @@ import {
   type DocumentNode,
   GraphQLError,
   type GraphQLSchema,
+  NoSchemaIntrospectionCustomRule,
   parse,
   specifiedRules,
+  type ValidationRule,
   validate,
 } from 'graphql';
+import { codedError } from '../schema/errors.ts';
+import { type DocumentLimits, sizeRule } from './document-limits.ts';
+import { type DocumentRequest, hashOf, type TrustedDocuments } from './trusted-documents.ts';
 
 /** How many documents are remembered. */
 const MOST_DOCUMENTS = 1_000;
@@ -15,15 +20,72 @@ const MOST_REMEMBERED_CHARACTERS = 10_000;
 /** A document that can be executed, or what is wrong with it. */
 export type PreparedDocument =
   | { readonly document: DocumentNode; readonly errors?: never }
-  | { readonly document?: never; readonly errors: readonly GraphQLError[] };
+  | {
+      readonly document?: never;
+      /** Where it can be read and is not valid. */
+      readonly parsed?: DocumentNode;
+      readonly errors: readonly GraphQLError[];
+    };
 
-/** Parses and validates each document once. */
+/** What may be asked for as a document, and what has been: each is parsed and validated once. */
 export class Documents {
   readonly #schema: GraphQLSchema;
+  readonly #limits: DocumentLimits;
+  readonly #trusted: TrustedDocuments | undefined;
+  readonly #rules: readonly ValidationRule[];
+  readonly #tooComplex: () => void;
+  readonly #faults = new WeakMap<DocumentNode, readonly GraphQLError[]>();
   readonly #prepared = new Map<string, PreparedDocument>();
 
-  constructor(schema: GraphQLSchema) {
+  /**
+   * @param trusted where there are any, only these documents may be executed
+   * @param tooComplex called for each document that is larger than it may be
+   */
+  constructor(
+    schema: GraphQLSchema,
+    limits: DocumentLimits,
+    trusted: TrustedDocuments | undefined,
+    tooComplex: () => void,
+  ) {
     this.#schema = schema;
+    this.#limits = limits;
+    this.#trusted = trusted;
+    this.#tooComplex = tooComplex;
+    this.#rules = [
+      ...specifiedRules,
+      ...(limits.introspection ? [] : [NoSchemaIntrospectionCustomRule]),
+      sizeRule(limits),
+    ];
+  }
+
+  /** Whether only trusted documents may be executed. */
+  get areTrustedOnly(): boolean {
+    return this.#trusted !== undefined;
+  }
+
+  /** {@link prepare} in the form of graphql-js. @throws GraphQLError where it cannot be read */
+  parse(source: string): DocumentNode {
+    const prepared = this.prepare(source);
+    const document = prepared.document ?? prepared.parsed;
+    if (document === undefined) throw prepared.errors?.[0];
+    return document;
+  }
+
+  /** What is wrong with a document that {@link parse} has given. */
+  faultsOf(document: DocumentNode): readonly GraphQLError[] {
+    return this.#faults.get(document) ?? [];
+  }
+
+  /** The document that a request asks for. @throws GraphQLError where it may not be executed */
+  textOf(request: DocumentRequest): string {
+    if (this.#trusted !== undefined) return this.#trusted.documentOf(request);
+    const { query } = request;
+    if (query) return query;
+    if (hashOf(request) === undefined) {
+      throw codedError('BAD_USER_INPUT', 'query: expected a document, got none');
+    }
+    // Apollo's client sends the whole document from now on where it is told this.
+    throw codedError('PERSISTED_QUERY_NOT_SUPPORTED', 'PersistedQueryNotSupported');
   }
 
   /** Never throws: what is wrong with the document comes as errors. */
@@ -36,6 +98,9 @@ export class Documents {
       return known;
     }
     const prepared = this.#read(source);
+    if (prepared.errors?.some(({ extensions }) => extensions['code'] === 'QUERY_TOO_COMPLEX')) {
+      this.#tooComplex();
+    }
     if (source.length > MOST_REMEMBERED_CHARACTERS) return prepared;
     this.#prepared.set(source, prepared);
     if (this.#prepared.size > MOST_DOCUMENTS) {
@@ -48,13 +113,24 @@ export class Documents {
   }
 
   #read(source: string): PreparedDocument {
+    let document: DocumentNode;
     try {
-      const document = parse(source);
-      const errors = validate(this.#schema, document, specifiedRules);
-      return errors.length > 0 ? { errors } : { document };
+      document = parse(source, { maxTokens: this.#limits.tokens });
     } catch (error) {
-      if (error instanceof GraphQLError) return { errors: [error] };
-      // Deep nesting exhausts the parser's stack: the document's fault, not the server's.
+      if (!(error instanceof GraphQLError)) {
+        // Deep nesting exhausts the parser's stack: the document's fault, not the server's.
+        return { errors: [new GraphQLError('Syntax Error: the document cannot be read.')] };
+      }
+      if (!error.message.includes('tokens')) return { errors: [error] };
+      const message = `expected a document of at most ${this.#limits.tokens} tokens`;
+      return { errors: [codedError('QUERY_TOO_COMPLEX', message)] };
+    }
+    try {
+      const errors = validate(this.#schema, document, this.#rules);
+      if (errors.length === 0) return { document };
+      this.#faults.set(document, errors);
+      return { parsed: document, errors };
+    } catch {
       return { errors: [new GraphQLError('Syntax Error: the document cannot be read.')] };
     }
   }

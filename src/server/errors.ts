@@ -1,5 +1,8 @@
 import { GraphQLError } from 'graphql';
+import { LimitExceeded } from '../access/limit.ts';
+import { AccessRefused, AccessUnavailable } from '../access/refused.ts';
 import type { Logger } from '../observability/log.ts';
+import { codedError } from '../schema/errors.ts';
 
 const MESSAGE = 'The gateway failed to answer this; its log says why.';
 
@@ -8,16 +11,35 @@ const MESSAGE = 'The gateway failed to answer this; its log says why.';
  * and told without a detail.
  */
 export function clientError(error: unknown, log: Logger): GraphQLError {
-  if (!(error instanceof GraphQLError)) {
-    log.error({ error }, 'an operation failed');
-    return new GraphQLError(MESSAGE, { extensions: { code: 'INTERNAL_SERVER_ERROR' } });
+  const cause = error instanceof GraphQLError ? error.originalError : error;
+  if (error instanceof GraphQLError && (cause === undefined || cause instanceof GraphQLError)) {
+    return error;
   }
-  const { originalError } = error;
-  if (originalError === undefined || originalError instanceof GraphQLError) return error;
-  log.error({ error: originalError, path: error.path }, 'a resolver failed');
-  return new GraphQLError(MESSAGE, {
+  const told = knownError(cause);
+  if (told === undefined) log.error({ error: cause }, 'an operation failed');
+  const { message, extensions } = told ?? codedError('INTERNAL_SERVER_ERROR', MESSAGE);
+  if (!(error instanceof GraphQLError)) return new GraphQLError(message, { extensions });
+  return new GraphQLError(message, {
     nodes: error.nodes ?? null,
     path: error.path ?? null,
-    extensions: { code: 'INTERNAL_SERVER_ERROR' },
+    extensions,
   });
+}
+
+/** The error that answers one of the gateway's own refusals; `undefined` for anything else. */
+function knownError(error: unknown): GraphQLError | undefined {
+  if (error instanceof LimitExceeded) return codedError(error.code, error.message);
+  if (error instanceof AccessRefused) return codedError('UNAUTHENTICATED', error.message);
+  if (error instanceof AccessUnavailable) {
+    return codedError('UNAUTHENTICATED', 'Tokens cannot be checked now; try again.');
+  }
+  return undefined;
+}
+
+/** The HTTP status of an answer that refuses a whole request. */
+export function refusalStatus(error: unknown): number {
+  if (error instanceof LimitExceeded) return 429;
+  if (error instanceof AccessRefused) return 401;
+  if (error instanceof AccessUnavailable) return 503;
+  return 500;
 }

@@ -29,8 +29,14 @@ export class FanOut {
   readonly counts: FanOutCounts = { frames: 0, bytes: 0, conflated: 0, stalled: 0 };
   readonly #backlogged = new Set<TickMember>();
   readonly #closing = new Set<NodeJS.Timeout>();
+  readonly #flushed: (seconds: number) => void;
   #due: TickMember[] = [];
   #looking: NodeJS.Timeout | undefined;
+
+  /** @param flushed told how long each tick took to write */
+  constructor(flushed: (seconds: number) => void) {
+    this.#flushed = flushed;
+  }
 
   /** The connection has something to write at the end of the tick. */
   schedule(connection: TickMember): void {
@@ -38,7 +44,9 @@ export class FanOut {
     setImmediate(() => {
       const due = this.#due;
       this.#due = [];
+      const startMs = performance.now();
       for (const one of due) one.flush();
+      this.#flushed((performance.now() - startMs) / 1000);
     });
   }
 

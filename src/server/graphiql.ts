@@ -1,29 +1,27 @@
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
-import type { GraphiQLOptions } from 'graphql-yoga';
 
 const BANNER =
   '<div role="status" style="position:fixed;top:0;left:50%;transform:translateX(-50%);z-index:99;padding:4px 16px;border-radius:0 0 8px 8px;background:#b45309;color:#fff;font:600 13px system-ui,sans-serif;white-space:nowrap;pointer-events:none">SIMULATED DATA: IME_URL is not set, all prices are invented</div>';
 
-/** The GraphiQL page, complete in itself: it asks no other host for anything. */
-export function graphiqlPage(simulated: boolean): (options?: GraphiQLOptions) => string {
-  return (options) => {
-    const page = renderGraphiQL(options);
-    return simulated ? page.replace(/<body[^>]*>/, (body) => `${body}${BANNER}`) : page;
-  };
-}
-
-/** What GraphiQL is opened with. */
-export function graphiqlOptions(
+/**
+ * The GraphiQL page, complete in itself: it asks no other host for anything.
+ *
+ * @param endpoint where GraphQL is served
+ */
+export function graphiqlPage(
+  endpoint: string,
   simulated: boolean,
   exampleNames: readonly string[],
-): GraphiQLOptions {
-  return {
+): string {
+  const page = renderGraphiQL({
+    endpoint,
     title: simulated ? 'IME gateway (SIMULATED DATA)' : 'IME gateway',
     defaultQuery: firstDocument(exampleNames),
     subscriptionsProtocol: 'WS',
     isHeadersEditorEnabled: true,
     shouldPersistHeaders: false,
-  };
+  });
+  return simulated ? page.replace(/<body[^>]*>/, (body) => `${body}${BANNER}`) : page;
 }
 
 function firstDocument(exampleNames: readonly string[]): string {

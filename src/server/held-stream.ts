@@ -7,7 +7,8 @@ import { EndingIterator } from '../hub/ending-iterator.ts';
 export class HeldStream extends EndingIterator<never> {
   readonly #onEnd: () => void;
   #ended = false;
-  #waiting: ((result: IteratorResult<never, undefined>) => void) | undefined;
+  #error: Error | undefined;
+  #waiting: (() => void) | undefined;
 
   /** @param onEnd called once, however it ends */
   constructor(onEnd: () => void) {
@@ -15,11 +16,14 @@ export class HeldStream extends EndingIterator<never> {
     this.#onEnd = onEnd;
   }
 
-  next(): Promise<IteratorResult<never, undefined>> {
-    if (this.#ended) return Promise.resolve({ value: undefined, done: true });
-    return new Promise((resolve) => {
-      this.#waiting = resolve;
-    });
+  async next(): Promise<IteratorResult<never, undefined>> {
+    if (!this.#ended) {
+      await new Promise<void>((resolve) => {
+        this.#waiting = resolve;
+      });
+    }
+    if (this.#error !== undefined) throw this.#error;
+    return { value: undefined, done: true };
   }
 
   /** Ends the iteration: graphql-ws then tells its client that the subscription is complete. */
@@ -27,7 +31,14 @@ export class HeldStream extends EndingIterator<never> {
     if (this.#ended) return;
     this.#ended = true;
     this.#onEnd();
-    this.#waiting?.({ value: undefined, done: true });
+    this.#waiting?.();
     this.#waiting = undefined;
+  }
+
+  /** Ends the iteration with an error, which graphql-ws then tells its client. */
+  fail(error: Error): void {
+    if (this.#ended) return;
+    this.#error = error;
+    this.end();
   }
 }

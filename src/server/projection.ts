@@ -1,7 +1,5 @@
 import {
-  type DocumentNode,
-  type ExecutionArgs,
-  execute,
+  type GraphQLError,
   type GraphQLSchema,
   getNamedType,
   getOperationAST,
@@ -10,39 +8,29 @@ import {
   OperationTypeNode,
 } from 'graphql';
 import type { ContractState } from '../hub/contract-state.ts';
-import type { GatewayContext } from '../schema/context.ts';
-import type { ServerGateway } from './context.ts';
-import { clientError } from './errors.ts';
-import { compilePlan, NotPlannable } from './plan.ts';
-import { type SelectedField, selectedFields, type VariableValues } from './selection.ts';
-
-/** A subscription operation as a client sent it, parsed and valid. */
-export interface SubscriptionOperation {
-  readonly document: DocumentNode;
-  readonly operationName: string | undefined;
-  readonly variables: VariableValues | undefined;
-  readonly context: GatewayContext;
-}
+import type { Logger } from '../observability/log.ts';
+import { LeafTexts } from './plan.ts';
+import { type ClientOperation, contractWriter, executedAnswer } from './rendering.ts';
+import { type SelectedField, selectedFields } from './selection.ts';
 
 /**
  * What clients see of a contract's states: the selection under `contractUpdates`, shared by all clients
  * who selected the same, in whatever words. A state is rendered once for all of them.
  */
 export class Projection {
+  readonly #responseKey: string;
   readonly #render: (state: ContractState) => string;
+  readonly #rendered: () => void;
   /** Most states are rendered and sent to everybody before the next one comes. */
   #lastState: ContractState | undefined;
   #lastPayload: Buffer = Buffer.alloc(0);
   readonly #payloads = new WeakMap<ContractState, Buffer>();
-  #renderings = 0;
 
-  constructor(render: (state: ContractState) => string) {
+  /** @param rendered called for each state that is rendered */
+  constructor(responseKey: string, render: (state: ContractState) => string, rendered: () => void) {
+    this.#responseKey = responseKey;
     this.#render = render;
-  }
-
-  /** How many states have been rendered. */
-  get renderings(): number {
-    return this.#renderings;
+    this.#rendered = rendered;
   }
 
   /** The answer for a state: the JSON text of an execution result, UTF-8. Never to be written to. */
@@ -50,7 +38,7 @@ export class Projection {
     if (state === this.#lastState) return this.#lastPayload;
     let payload = this.#payloads.get(state);
     if (payload === undefined) {
-      this.#renderings++;
+      this.#rendered();
       payload = Buffer.from(this.#render(state), 'utf8');
       this.#payloads.set(state, payload);
     }
@@ -58,21 +46,40 @@ export class Projection {
     this.#lastPayload = payload;
     return payload;
   }
+
+  /** The answer that tells of an error in a contract's place. */
+  refusal({ message, extensions }: GraphQLError): Buffer {
+    const error = { message, path: [this.#responseKey], extensions };
+    return Buffer.from(JSON.stringify({ data: null, errors: [error] }));
+  }
 }
 
 /** The projections in use, found by what they select. */
 export class Projections {
   readonly #schema: GraphQLSchema;
-  readonly #gateway: ServerGateway;
+  readonly #log: Logger;
+  /** The leaves of every state, for whoever writes states with the same context. */
+  readonly texts = new LeafTexts();
   readonly #projections = new Map<string, WeakRef<Projection>>();
   readonly #unused = new FinalizationRegistry<string>((selection) => {
     if (this.#projections.get(selection)?.deref() === undefined)
       this.#projections.delete(selection);
   });
+  #renderings = 0;
 
-  constructor(schema: GraphQLSchema, gateway: ServerGateway) {
+  constructor(schema: GraphQLSchema, log: Logger) {
     this.#schema = schema;
-    this.#gateway = gateway;
+    this.#log = log;
+  }
+
+  /** How many states have been rendered, for all projections together. */
+  get renderings(): number {
+    return this.#renderings;
+  }
+
+  /** The projections in use. */
+  get size(): number {
+    return this.#projections.size;
   }
 
   /**
@@ -80,7 +87,7 @@ export class Projections {
    *
    * @throws TypeError for anything but a subscription to `contractUpdates`
    */
-  of(operation: SubscriptionOperation): Projection {
+  of(operation: ClientOperation): Projection {
     const [root] = this.#selectedRoots(operation);
     const type = this.#schema.getSubscriptionType();
     const contract = root && type && getNamedType(type.getFields()[root.fieldName]?.type);
@@ -89,48 +96,23 @@ export class Projections {
     const selection = JSON.stringify([responseKey, fields]);
     const known = this.#projections.get(selection)?.deref();
     if (known !== undefined) return known;
-    const plan = this.#plan(contract, fields);
+    const write = contractWriter(contract, fields, this.texts);
     const head = `{"data":{${JSON.stringify(responseKey)}:`;
-    const projection = new Projection((state) => {
+    const render = (state: ContractState) => {
       try {
-        if (plan !== undefined) return `${head}${plan(state, operation.context)}}}`;
+        if (write !== undefined) return `${head}${write(state, operation.context)}}}`;
       } catch {
         // Whatever went wrong, graphql-js says it as the specification wants it said.
       }
-      return this.#execute(operation, state);
-    });
+      return executedAnswer(this.#schema, operation, state, this.#log);
+    };
+    const projection = new Projection(responseKey, render, () => this.#renderings++);
     this.#projections.set(selection, new WeakRef(projection));
     this.#unused.register(projection, selection);
     return projection;
   }
 
-  #plan(type: Parameters<typeof compilePlan>[0], fields: readonly SelectedField[]) {
-    try {
-      return compilePlan(type, fields);
-    } catch (error) {
-      if (error instanceof NotPlannable) return undefined;
-      throw error;
-    }
-  }
-
-  #execute(operation: SubscriptionOperation, rootValue: ContractState): string {
-    const args: ExecutionArgs = {
-      schema: this.#schema,
-      document: operation.document,
-      rootValue,
-      contextValue: operation.context,
-      variableValues: operation.variables ?? null,
-      operationName: operation.operationName ?? null,
-    };
-    const result = execute(args);
-    if (result instanceof Promise) throw new TypeError('expected an answer at once');
-    const { data, errors } = result as { data?: unknown; errors?: readonly unknown[] };
-    if (errors === undefined) return JSON.stringify({ data });
-    const told = errors.map((error) => clientError(error, this.#gateway.log).toJSON());
-    return JSON.stringify({ data, errors: told });
-  }
-
-  #selectedRoots({ document, operationName, variables }: SubscriptionOperation): SelectedField[] {
+  #selectedRoots({ document, operationName, variables }: ClientOperation): SelectedField[] {
     const operation = getOperationAST(document, operationName);
     const type = this.#schema.getSubscriptionType();
     if (operation?.operation !== OperationTypeNode.SUBSCRIPTION || !type) return [];

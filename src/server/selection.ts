@@ -27,6 +27,13 @@ export interface SelectedField {
   readonly fields: readonly SelectedField[];
 }
 
+/** How many leaves are selected below a field. */
+export function leafCount({ fields }: SelectedField): number {
+  let count = 0;
+  for (const field of fields) count += field.fields.length === 0 ? 1 : leafCount(field);
+  return count;
+}
+
 /** What an operation's variables are, after coercion. */
 export type VariableValues = Readonly<Record<string, unknown>>;
 

@@ -1,29 +1,32 @@
-import {
-  createSourceEventStream,
-  type ExecutionArgs,
-  type ExecutionResult,
-  GraphQLError,
-} from 'graphql';
+import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, GraphQLError } from 'graphql';
+import type { ConnectionQuota } from '../access/quota.ts';
+import type { Session } from '../access/session.ts';
 import type { ContractState } from '../hub/contract-state.ts';
+import type { ContractUpdate } from '../hub/contract-updates.ts';
 import { EndingIterator } from '../hub/ending-iterator.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import type { Mailbox } from '../hub/mailbox.ts';
 import { subscribeToContracts } from '../hub/subscription.ts';
 import type { GatewayContext } from '../schema/context.ts';
+import { codedError, forbiddenContract } from '../schema/errors.ts';
 import { ContractUpdates } from '../schema/subscription.ts';
 import type { Projection, Projections } from './projection.ts';
 
 /**
  * GraphQL's subscribe for transports that pull: each reads at its own pace from a mailbox, and all that
- * selected the same share what was rendered, as text.
+ * selected the same share what was rendered.
  *
- * @returns the stream of results, or the errors of the request
+ * @param released called when the subscription has ended, perhaps more than once
+ * @returns the JSON texts of the results, or the errors of the request
+ * @throws LimitExceeded where it would be one too many
  */
 export async function subscribeShared(
   args: ExecutionArgs,
   hub: ContractHub,
   projections: Projections,
-): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> {
+  quota: ConnectionQuota,
+  released: () => void = () => {},
+): Promise<SharedPayloads | ExecutionResult> {
   const source = await createSourceEventStream(args);
   if (!(source instanceof ContractUpdates)) return source as ExecutionResult;
   const projection = projections.of({
@@ -33,28 +36,75 @@ export async function subscribeShared(
     context: args.contextValue as GatewayContext,
   });
   const read = (state: ContractState) => projection.payload(state).toString('latin1');
-  return new SharedResults(subscribeToContracts(hub, source.wish, read), projection);
+  const release = quota.subscribe(source.wish.keys, projection);
+  const mailbox = subscribeToContracts(hub, source.wish, read);
+  return new SharedPayloads(mailbox, projection, () => {
+    release();
+    released();
+  });
 }
 
-/** Turns the states of a mailbox into results. */
-class SharedResults extends EndingIterator<ExecutionResult> {
-  readonly #mailbox: Mailbox<ContractState>;
+/** Turns the updates of a mailbox into the texts that their projection shares. */
+export class SharedPayloads extends EndingIterator<Buffer> {
+  readonly #mailbox: Mailbox<ContractUpdate>;
   readonly #projection: Projection;
+  readonly #release: () => void;
 
-  constructor(mailbox: Mailbox<ContractState>, projection: Projection) {
+  /** @param release called when the iteration has ended, perhaps more than once */
+  constructor(mailbox: Mailbox<ContractUpdate>, projection: Projection, release: () => void) {
     super();
     this.#mailbox = mailbox;
     this.#projection = projection;
+    this.#release = release;
   }
 
-  async next(): Promise<IteratorResult<ExecutionResult, undefined>> {
+  async next(): Promise<IteratorResult<Buffer, undefined>> {
     const { value, done } = await this.#mailbox.next();
-    if (done) return { value: undefined, done: true };
-    return { value: sharedResult(this.#projection.payload(value)), done: false };
+    if (done) {
+      this.#release();
+      return { value: undefined, done: true };
+    }
+    const payload =
+      'refused' in value
+        ? this.#projection.refusal(forbiddenContract(value.key))
+        : this.#projection.payload(value);
+    return { value: payload, done: false };
   }
 
   end(): void {
     this.#mailbox.end();
+    this.#release();
+  }
+}
+
+/** The texts as results, for transports that want objects; the session's end comes as an error. */
+export class SharedResults extends EndingIterator<ExecutionResult> {
+  readonly #payloads: SharedPayloads;
+  readonly #forget: () => void;
+  #ended: string | undefined;
+
+  constructor(payloads: SharedPayloads, session: Session) {
+    super();
+    this.#payloads = payloads;
+    this.#forget = session.onEnd((why) => {
+      this.#ended = why;
+      payloads.end();
+    });
+  }
+
+  async next(): Promise<IteratorResult<ExecutionResult, undefined>> {
+    const { value, done } = await this.#payloads.next();
+    if (!done) return { value: sharedResult(value), done: false };
+    this.#forget();
+    if (this.#ended === undefined) return { value: undefined, done: true };
+    const errors = [codedError('UNAUTHENTICATED', this.#ended)];
+    this.#ended = undefined;
+    return { value: { errors }, done: false };
+  }
+
+  end(): void {
+    this.#forget();
+    this.#payloads.end();
   }
 }
 

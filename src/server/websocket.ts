@@ -1,26 +1,19 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { createSourceEventStream, type ExecutionArgs, type GraphQLSchema } from 'graphql';
-import {
-  CloseCode,
-  type Context,
-  handleProtocols,
-  makeServer,
-  type ServerOptions,
-} from 'graphql-ws';
+import type { GraphQLSchema } from 'graphql';
+import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
-import { ContractSubscription } from '../hub/subscription.ts';
-import type { GatewayContext } from '../schema/context.ts';
-import { ContractUpdates } from '../schema/subscription.ts';
+import { LimitExceeded } from '../access/limit.ts';
+import { ClientAccess, LIMIT_EXCEEDED } from './client-access.ts';
+import type { ClientAddresses } from './client-address.ts';
 import { ClientConnection } from './client-connection.ts';
-import { operationContext, type ServerGateway } from './context.ts';
+import type { ServerGateway } from './context.ts';
 import type { Documents } from './documents.ts';
-import { clientError } from './errors.ts';
-import { FanOut } from './fanout.ts';
-import { HeldStream } from './held-stream.ts';
-import { NextFrames } from './next-frames.ts';
-import type { Projection, Projections } from './projection.ts';
-import { operationHeaders } from './request-headers.ts';
+import { FanOut, type FanOutCounts } from './fanout.ts';
+import { type ConnectionExtra, protocolOptions } from './operations.ts';
+import type { Projections } from './projection.ts';
+import { spreadOver } from './spread.ts';
+import { tokenOfHeaders } from './token.ts';
 
 /** How often clients are pinged. One that is silent for as long as a slow one may stall besides is gone. */
 const PING_INTERVAL_MS = 12_000;
@@ -28,34 +21,43 @@ const PING_INTERVAL_MS = 12_000;
 const SERVICE_RESTART = 1012;
 /** How long clients are given to answer a close before they are cut. */
 const CLOSE_TIMEOUT_MS = 1_000;
+/** How many connections beyond the limit are told so at once; more are cut without a word. */
+const MOST_REFUSALS_AT_ONCE = 100;
 
-type Extra = { readonly request: IncomingMessage; readonly connection: ClientConnection };
-type GraphqlWs = {
-  opened(socket: GraphqlSocket, extra: Extra): (code: number, reason: string) => Promise<void>;
-};
-type GraphqlSocket = Parameters<
-  ReturnType<typeof makeServer<Record<string, unknown>, Extra>>['opened']
->[0];
+type GraphqlWs = ReturnType<typeof makeServer<Record<string, unknown>, ConnectionExtra>>;
+
+/** What belongs to a client's connection. */
+interface Client {
+  readonly access: ClientAccess;
+  /** When it was last heard of, by `performance.now()`. */
+  heardOfAtMs: number;
+}
 
 /** The WebSocket connections of clients, speaking `graphql-transport-ws`. */
 export class ClientSockets {
   readonly #gateway: ServerGateway;
+  readonly #addresses: ClientAddresses;
   readonly #server: WebSocketServer;
   readonly #graphql: GraphqlWs;
-  /** When each client was last heard of, by `performance.now()`. */
-  readonly #heardOfAtMs = new WeakMap<WebSocket, number>();
+  readonly #clients = new Map<WebSocket, Client>();
   readonly #pinging: NodeJS.Timeout;
-  readonly #fanOut = new FanOut();
+  readonly #fanOut: FanOut;
+  #opened = 0;
+  #refusing = 0;
 
   constructor(
     gateway: ServerGateway,
     schema: GraphQLSchema,
     documents: Documents,
     projections: Projections,
+    addresses: ClientAddresses,
   ) {
     this.#gateway = gateway;
+    this.#addresses = addresses;
+    this.#fanOut = new FanOut(gateway.flushed);
     this.#server = new WebSocketServer({
       noServer: true,
+      clientTracking: false,
       maxPayload: gateway.maxMessageBytes,
       perMessageDeflate: gateway.compression,
       handleProtocols,
@@ -66,25 +68,47 @@ export class ClientSockets {
 
   /** How many clients are connected. */
   get size(): number {
-    return this.#server.clients.size;
+    return this.#clients.size;
+  }
+
+  /** What the fan-out has done since the start. */
+  get counts(): Readonly<FanOutCounts> {
+    return this.#fanOut.counts;
   }
 
   /** Takes over a connection that asks for an upgrade. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    this.#server.handleUpgrade(request, socket, head, (client) =>
-      this.#opened(client, request, socket),
-    );
+    const address = this.#addresses.of(request);
+    try {
+      const quota = this.#gateway.access.enter(address);
+      socket.once('close', () => quota.leave());
+      this.#server.handleUpgrade(request, socket, head, (client) => {
+        const id = (++this.#opened).toString(36);
+        const access = new ClientAccess(
+          this.#gateway.access,
+          quota,
+          client,
+          id,
+          this.#gateway.log,
+        );
+        this.#take(client, access, request, socket);
+      });
+    } catch (error) {
+      if (!(error instanceof LimitExceeded)) throw error;
+      this.#refuse(request, socket, head);
+    }
   }
 
-  /** Closes every connection with a code that clients come back on. */
+  /** Closes every connection with a code that clients come back on, spread over the drain time. */
   async close(): Promise<void> {
     clearInterval(this.#pinging);
-    const { clients } = this.#server;
-    const closed = Array.from(
-      clients,
+    const clients = [...this.#clients.keys()];
+    const closed = clients.map(
       (client) => new Promise<void>((resolve) => client.once('close', () => resolve())),
     );
-    for (const client of clients) client.close(SERVICE_RESTART, 'The gateway restarts');
+    await spreadOver(this.#gateway.drainMs, clients, (client) => {
+      client.close(SERVICE_RESTART, 'The gateway restarts');
+    });
     const timer = setTimeout(() => {
       for (const client of clients) client.terminate();
     }, CLOSE_TIMEOUT_MS);
@@ -94,11 +118,15 @@ export class ClientSockets {
     this.#server.close();
   }
 
-  #opened(client: WebSocket, request: IncomingMessage, socket: Duplex): void {
-    const { hub, slowReaders } = this.#gateway;
+  #take(client: WebSocket, access: ClientAccess, request: IncomingMessage, socket: Duplex): void {
+    const { hub, slowReaders, log } = this.#gateway;
     const connection = new ClientConnection(client, socket, hub, this.#fanOut, slowReaders);
-    const alive = () => this.#heardOfAtMs.set(client, performance.now());
-    alive();
+    const held: Client = { access, heardOfAtMs: performance.now() };
+    this.#clients.set(client, held);
+    log.debug(
+      { connectionId: access.id, address: access.quota.address },
+      'a client has connected',
+    );
     const closed = this.#graphql.opened(
       {
         protocol: client.protocol,
@@ -110,116 +138,61 @@ export class ClientSockets {
         close: (code, reason) => client.close(code, reason),
         onMessage: (handle) => {
           client.on('message', (data: RawData) => {
-            alive();
+            held.heardOfAtMs = performance.now();
             // Whatever escapes the protocol's own handling is this connection's fault alone.
-            handle(String(data)).catch((error: unknown) => this.#failed(client, error));
+            handle(String(data)).catch((error: unknown) => this.#failed(client, access, error));
           });
         },
       },
-      { request, connection },
+      { access, connection, handshakeToken: tokenOfHeaders(request.headers) },
     );
-    client.on('pong', alive);
+    client.on('pong', () => {
+      held.heardOfAtMs = performance.now();
+    });
     client.on('error', (error) => {
-      this.#gateway.log.debug({ reason: error.message }, 'a client broke the WebSocket protocol');
+      log.debug(
+        { connectionId: access.id, reason: error.message },
+        'a client broke the WebSocket protocol',
+      );
     });
     client.once('close', (code, reason) => {
-      closed(code, reason.toString('utf8')).catch((error: unknown) => this.#failed(client, error));
+      this.#clients.delete(client);
+      access.close();
+      log.debug({ connectionId: access.id, code }, 'a client has gone');
+      closed(code, reason.toString('utf8')).catch((error: unknown) =>
+        this.#failed(client, access, error),
+      );
     });
   }
 
-  #failed(client: WebSocket, error: unknown): void {
+  /** Tells a connection that there are too many, in the way that a browser can read. */
+  #refuse(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (this.#refusing >= MOST_REFUSALS_AT_ONCE) {
+      socket.destroy();
+      return;
+    }
+    this.#refusing++;
+    socket.once('close', () => this.#refusing--);
+    this.#server.handleUpgrade(request, socket, head, (client) => {
+      client.on('error', () => {});
+      client.close(LIMIT_EXCEEDED, 'Too many connections');
+      const timer = setTimeout(() => client.terminate(), CLOSE_TIMEOUT_MS);
+      client.once('close', () => clearTimeout(timer));
+    });
+  }
+
+  #failed(client: WebSocket, { id }: ClientAccess, error: unknown): void {
     if (client.readyState !== client.OPEN) return;
-    this.#gateway.log.warn({ error }, 'a client connection failed');
+    // The protocol's own objections, such as a message of an unknown type, are the client's fault.
+    this.#gateway.log.debug({ connectionId: id, error }, 'a client connection failed');
     client.close(CloseCode.BadRequest, 'Invalid message received');
   }
 
   #ping(): void {
     const deadSinceMs = performance.now() - PING_INTERVAL_MS - this.#gateway.slowReaders.stallMs;
-    for (const client of this.#server.clients) {
-      if ((this.#heardOfAtMs.get(client) ?? 0) < deadSinceMs) client.terminate();
+    for (const [client, { heardOfAtMs }] of this.#clients) {
+      if (heardOfAtMs < deadSinceMs) client.terminate();
       else client.ping();
     }
   }
-}
-
-function protocolOptions(
-  gateway: ServerGateway,
-  schema: GraphQLSchema,
-  documents: Documents,
-  projections: Projections,
-): ServerOptions<Record<string, unknown>, Extra> {
-  return {
-    onSubscribe(connection: Context<Record<string, unknown>, Extra>, _id, payload) {
-      const { document, errors } = documents.prepare(payload.query);
-      // Returned and not thrown: a fault of one operation must not close the connection.
-      if (errors !== undefined) return errors;
-      const { request } = connection.extra;
-      const headers = operationHeaders(
-        request.headers,
-        connection.connectionParams,
-        payload.extensions,
-      );
-      const contextValue = operationContext(gateway, headers, 'websocket');
-      return {
-        schema,
-        document,
-        contextValue,
-        ...(payload.variables ? { variableValues: payload.variables } : {}),
-        ...(payload.operationName ? { operationName: payload.operationName } : {}),
-      } satisfies ExecutionArgs & { contextValue: GatewayContext };
-    },
-    // The field's own resolver checks the arguments; its wish is then served without graphql-js.
-    async subscribe(args) {
-      const source = await createSourceEventStream(args);
-      return source as
-        | Exclude<typeof source, AsyncIterable<unknown>>
-        | AsyncIterableIterator<never>;
-    },
-    onOperation({ extra }, id, _payload, args, source) {
-      if (!(source instanceof ContractUpdates)) return;
-      const projection = projections.of({
-        document: args.document,
-        operationName: args.operationName ?? undefined,
-        variables: args.variableValues ?? undefined,
-        context: args.contextValue as GatewayContext,
-      });
-      return openUpdates(gateway, extra.connection, id, source, projection);
-    },
-    onNext(_connection, _id, _payload, _args, result) {
-      if (result.errors === undefined) return undefined;
-      const errors = result.errors.map((error) => clientError(error, gateway.log).toJSON());
-      return result.data === undefined ? { errors } : { data: result.data, errors };
-    },
-  };
-}
-
-/** Opens a subscription whose updates go straight to the connection. @returns what graphql-ws holds of it */
-function openUpdates(
-  gateway: ServerGateway,
-  connection: ClientConnection,
-  id: string,
-  { wish }: ContractUpdates,
-  projection: Projection,
-): HeldStream {
-  const frames = new NextFrames(id, projection);
-  const stream = new HeldStream(() => {
-    frames.ended = true;
-    subscription.close();
-  });
-  const subscription = new ContractSubscription(
-    gateway.hub,
-    wish,
-    {
-      update: (state) => connection.push(frames, state),
-      finish: () => {
-        // What graphql-ws sends when the stream ends must come after the last update.
-        connection.finish(frames);
-        stream.end();
-      },
-    },
-    (state) => projection.payload(state).toString('latin1'),
-    () => stream.end(),
-  );
-  subscription.open();
-  return stream;
 }

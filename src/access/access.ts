@@ -1,0 +1,155 @@
+import type { ContractKey } from '../contract/key.ts';
+import type { Authenticator } from './authenticator.ts';
+import {
+  type AccessLimits,
+  LIMITS,
+  type LimitCode,
+  LimitExceeded,
+  type LimitName,
+} from './limit.ts';
+import type { Principal } from './principal.ts';
+import { ConnectionQuota, type QuotaKeeper } from './quota.ts';
+import { Session, Sessions } from './session.ts';
+import { Usages } from './usage.ts';
+
+/** What is asked of the hub before contracts are asked of it. */
+export interface ContractHolder {
+  /** Whether the contract is held already. */
+  holds(key: ContractKey): boolean;
+  /**
+   * Whether so many contracts more can be held, `most` in all; those that nobody wants any more are
+   * let go for them.
+   */
+  makeRoom(more: number, most: number): boolean;
+}
+
+/** Who is let in, and how much of the gateway each of them may use. */
+export class Access implements QuotaKeeper {
+  readonly limits: AccessLimits;
+  readonly usages = new Usages();
+  /** How often each limit was run into. */
+  readonly hits = Object.fromEntries(LIMITS.map((name) => [name, 0])) as Record<LimitName, number>;
+  /** How many tokens were refused. */
+  refusals = 0;
+  readonly #authenticator: Authenticator;
+  readonly #holder: ContractHolder;
+  readonly #sessions = new Sessions();
+  readonly #connectionsOfAddress = new Map<string, number>();
+  #connections = 0;
+
+  constructor(authenticator: Authenticator, limits: AccessLimits, holder: ContractHolder) {
+    this.#authenticator = authenticator;
+    this.limits = limits;
+    this.#holder = holder;
+    authenticator.watch(() =>
+      this.#sessions.recheck((principal) => authenticator.recheck(principal)),
+    );
+  }
+
+  /** Whether everybody is let in without a token. */
+  get open(): boolean {
+    return this.#authenticator.open;
+  }
+
+  /** How many connections there are. */
+  get connections(): number {
+    return this.#connections;
+  }
+
+  /**
+   * Who shows this token.
+   *
+   * @throws AccessRefused where they are not let in
+   * @throws AccessUnavailable where that cannot be said now
+   */
+  async authenticate(token: string | undefined, address: string): Promise<Session> {
+    try {
+      const principal = await this.#authenticator.authenticate(token, address);
+      return new Session(this.#sessions, principal);
+    } catch (error) {
+      this.refusals++;
+      throw error;
+    }
+  }
+
+  /** A connection begins. @throws LimitExceeded where there are too many already */
+  enter(address: string): ConnectionQuota {
+    const { connections, connectionsPerAddress } = this.limits;
+    if (this.#connections >= connections) {
+      throw this.exceeded('connections', 'RATE_LIMITED', 'the gateway has no place for another connection');
+    }
+    const ofAddress = this.#connectionsOfAddress.get(address) ?? 0;
+    if (ofAddress >= connectionsPerAddress) {
+      throw this.exceeded(
+        'connections_per_address',
+        'RATE_LIMITED',
+        `expected at most ${connectionsPerAddress} connections from one address`,
+      );
+    }
+    this.#connections++;
+    this.#connectionsOfAddress.set(address, ofAddress + 1);
+    return new ConnectionQuota(this, address);
+  }
+
+  /** A connection from `address` has ended. */
+  left(address: string): void {
+    this.#connections--;
+    const left = (this.#connectionsOfAddress.get(address) ?? 1) - 1;
+    if (left > 0) this.#connectionsOfAddress.set(address, left);
+    else this.#connectionsOfAddress.delete(address);
+  }
+
+  /**
+   * Contracts are about to be asked of the hub for somebody.
+   *
+   * @throws LimitExceeded where there is no room for those not held yet, or where the principal has
+   *   asked for too many lately that do not exist
+   */
+  ask(keys: readonly ContractKey[], principal: Principal): void {
+    const added = keys.filter((key) => !this.#holder.holds(key));
+    if (added.length === 0) return;
+    const { upstreamContracts, perPrincipal } = this.limits;
+    if (this.usages.of(principal).unknownContracts >= perPrincipal.unknownContracts) {
+      throw this.exceeded(
+        'unknown_contracts_per_minute',
+        'RATE_LIMITED',
+        `expected at most ${perPrincipal.unknownContracts} unknown contracts a minute`,
+      );
+    }
+    if (!this.#holder.makeRoom(added.length, upstreamContracts)) {
+      throw this.exceeded(
+        'upstream_contracts',
+        'TOO_MANY_CONTRACTS',
+        `the gateway asks IME for at most ${upstreamContracts} contracts at once`,
+      );
+    }
+    for (const key of added) this.usages.asked(key, principal);
+  }
+
+  /** The error of operations that come too fast, counted. */
+  tooFast(): LimitExceeded {
+    return this.exceeded(
+      'operations_per_second',
+      'RATE_LIMITED',
+      `expected at most ${this.limits.operationsPerSecond} operations a second`,
+    );
+  }
+
+  /** The error of an operation that costs too much, counted. */
+  tooCostly(cost: number, most: number): LimitExceeded {
+    const message = `expected an operation that costs at most ${most}, got one of ${cost}`;
+    return this.exceeded('cost', 'QUERY_TOO_COMPLEX', message);
+  }
+
+  /** The error of a limit that was run into, counted. */
+  exceeded(limit: LimitName, code: LimitCode, message: string): LimitExceeded {
+    this.hits[limit]++;
+    return new LimitExceeded(limit, code, message);
+  }
+
+  /** Ends every timer and watch. */
+  close(): void {
+    this.#sessions.close();
+    this.#authenticator.close();
+  }
+}

@@ -1,0 +1,66 @@
+/** `extensions.code` of an answer that a limit causes. */
+export type LimitCode =
+  | 'TOO_MANY_CONTRACTS'
+  | 'TOO_MANY_SUBSCRIPTIONS'
+  | 'RATE_LIMITED'
+  | 'QUERY_TOO_COMPLEX';
+
+/** The limits that a client can run into, as metrics name them. */
+export const LIMITS = [
+  'connections',
+  'connections_per_principal',
+  'connections_per_address',
+  'subscriptions_per_connection',
+  'contracts_per_subscription',
+  'contracts_per_connection',
+  'contracts_per_principal',
+  'selections_per_principal',
+  'unknown_contracts_per_minute',
+  'upstream_contracts',
+  'operations_per_second',
+  'document',
+  'cost',
+  'body',
+] as const;
+
+/** One of {@link LIMITS}. */
+export type LimitName = (typeof LIMITS)[number];
+
+/** A client asked for more than it may. The message is for the client. */
+export class LimitExceeded extends Error {
+  override readonly name = 'LimitExceeded';
+
+  constructor(
+    readonly limit: LimitName,
+    readonly code: LimitCode,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Limits for each principal, over all its connections; `Infinity` for none. */
+export interface UsageLimits {
+  readonly connections: number;
+  readonly contracts: number;
+  /** Distinct selections of subscriptions at once. */
+  readonly selections: number;
+  /** Contracts a minute that IME turns out not to know. */
+  readonly unknownContracts: number;
+}
+
+/** What clients may use; `Infinity` for no limit. */
+export interface AccessLimits {
+  /** Connections in all: WebSockets and streaming HTTP requests together. */
+  readonly connections: number;
+  readonly connectionsPerAddress: number;
+  readonly subscriptionsPerConnection: number;
+  /** Of one subscription, or one field of a query. */
+  readonly contractsPerSubscription: number;
+  readonly contractsPerConnection: number;
+  /** For each connection; bursts of twice that. */
+  readonly operationsPerSecond: number;
+  /** Distinct contracts asked upstream at once. */
+  readonly upstreamContracts: number;
+  readonly perPrincipal: UsageLimits;
+}

@@ -1,0 +1,157 @@
+import type { ContractKey } from '../contract/key.ts';
+import type { AccessLimits, LimitCode, LimitExceeded, LimitName } from './limit.ts';
+import type { Principal } from './principal.ts';
+import { RateLimit } from './rate.ts';
+import type { Session } from './session.ts';
+import type { Usages } from './usage.ts';
+
+/** What a connection's quota needs of those of all others. */
+export interface QuotaKeeper {
+  readonly limits: AccessLimits;
+  readonly usages: Usages;
+  /** @throws LimitExceeded where the contracts cannot be asked of the hub for `principal` */
+  ask(keys: readonly ContractKey[], principal: Principal): void;
+  /** The error of a limit that was run into, counted. */
+  exceeded(limit: LimitName, code: LimitCode, message: string): LimitExceeded;
+  /** The error of operations that come too fast, counted. */
+  tooFast(): LimitExceeded;
+  /** A connection from `address` has ended. */
+  left(address: string): void;
+}
+
+/** What one connection uses of what it may: a WebSocket, or an HTTP request that streams. */
+export class ConnectionQuota {
+  readonly #keeper: QuotaKeeper;
+  readonly #address: string;
+  readonly #rate: RateLimit;
+  #session: Session | undefined;
+  /** Whose usage the connection is counted in. */
+  #principal: Principal | undefined;
+  #subscriptions = 0;
+  #contracts = 0;
+  #left = false;
+
+  /** @param address where the connection comes from */
+  constructor(keeper: QuotaKeeper, address: string) {
+    this.#keeper = keeper;
+    this.#address = address;
+    this.#rate = new RateLimit(keeper.limits.operationsPerSecond);
+  }
+
+  /** Where the connection comes from. */
+  get address(): string {
+    return this.#address;
+  }
+
+  /** Who is on the connection; `undefined` until that is known. */
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  /**
+   * Who is on the connection becomes known.
+   *
+   * @throws LimitExceeded where they have too many connections
+   */
+  identify(session: Session): void {
+    const { principal } = session;
+    if (this.#left) return;
+    const usage = this.#keeper.usages.of(principal);
+    const most = principal.limits.connections ?? this.#keeper.limits.perPrincipal.connections;
+    if (usage.connections >= most) {
+      throw this.#keeper.exceeded(
+        'connections_per_principal',
+        'RATE_LIMITED',
+        `expected at most ${most} connections of one principal`,
+      );
+    }
+    usage.connections++;
+    this.#principal = principal;
+    this.#session = session;
+  }
+
+  /** @throws LimitExceeded where operations come faster than they may */
+  operation(): void {
+    if (!this.#rate.take()) throw this.#keeper.tooFast();
+  }
+
+  /**
+   * A subscription opens.
+   *
+   * @param keys its contracts, each of which may be seen
+   * @param selection what its selection is shared by
+   * @returns gives back what it uses; harmless when repeated
+   * @throws LimitExceeded where it would be too much
+   */
+  subscribe(keys: readonly ContractKey[], selection: object): () => void {
+    const { limits } = this.#keeper;
+    const principal = this.#principal as Principal;
+    const usage = this.#keeper.usages.of(principal);
+    const contracts = keys.length;
+    this.#atMost(
+      this.#subscriptions + 1,
+      limits.subscriptionsPerConnection,
+      'subscriptions_per_connection',
+      'subscriptions on one connection',
+    );
+    this.#atMost(
+      this.#contracts + contracts,
+      limits.contractsPerConnection,
+      'contracts_per_connection',
+      'contracts on one connection',
+    );
+    this.#atMost(
+      usage.contracts + contracts,
+      principal.limits.contracts ?? limits.perPrincipal.contracts,
+      'contracts_per_principal',
+      'contracts in all subscriptions of one principal',
+    );
+    this.#atMost(
+      usage.selectionsWith(selection),
+      limits.perPrincipal.selections,
+      'selections_per_principal',
+      'different selections in the subscriptions of one principal',
+    );
+    this.#keeper.ask(keys, principal);
+    this.#subscriptions++;
+    this.#contracts += contracts;
+    usage.contracts += contracts;
+    usage.useSelection(selection);
+    let open = true;
+    return () => {
+      if (!open) return;
+      open = false;
+      this.#subscriptions--;
+      this.#contracts -= contracts;
+      usage.contracts -= contracts;
+      usage.leaveSelection(selection);
+      this.#keeper.usages.release(principal);
+    };
+  }
+
+  /** The connection is gone. Harmless when repeated. */
+  leave(): void {
+    if (this.#left) return;
+    this.#left = true;
+    this.#keeper.left(this.#address);
+    if (this.#principal === undefined) return;
+    this.#keeper.usages.of(this.#principal).connections--;
+    this.#keeper.usages.release(this.#principal);
+  }
+
+  #atMost(
+    would: number,
+    most: number,
+    limit: LimitName,
+    what: string,
+  ): void {
+    if (would <= most) return;
+    const code =
+      limit === 'subscriptions_per_connection'
+        ? 'TOO_MANY_SUBSCRIPTIONS'
+        : limit === 'selections_per_principal'
+          ? 'QUERY_TOO_COMPLEX'
+          : 'TOO_MANY_CONTRACTS';
+    throw this.#keeper.exceeded(limit, code, `expected at most ${most} ${what}, got ${would}`);
+  }
+}

@@ -1,0 +1,310 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { getOperationAST, type GraphQLSchema, OperationTypeNode } from 'graphql';
+import type { YogaServerInstance } from 'graphql-yoga';
+import type { ConnectionQuota } from '../access/quota.ts';
+import { AccessRefused, AccessUnavailable } from '../access/refused.ts';
+import type { Session } from '../access/session.ts';
+import type { GatewayContext } from '../schema/context.ts';
+import { codedError } from '../schema/errors.ts';
+import { sendError } from './answers.ts';
+import { readBody } from './body.ts';
+import type { ClientAddresses } from './client-address.ts';
+import { operationContext, type ServerGateway } from './context.ts';
+import { operationCost } from './cost.ts';
+import type { Documents } from './documents.ts';
+import { clientError, refusalStatus } from './errors.ts';
+import { type GraphqlRequest, readGraphqlRequest } from './graphql-request.ts';
+import { HttpRates } from './http-rate.ts';
+import type { Projections } from './projection.ts';
+import { SharedPayloads, subscribeShared } from './shared-results.ts';
+import { SnapshotAnswers } from './snapshot-answers.ts';
+import { streamFormat } from './stream-formats.ts';
+import { StreamResponse } from './stream-response.ts';
+import { tokenOfHeaders } from './token.ts';
+import type { StreamQuotas } from './stream-quotas.ts';
+import type { HttpAsker } from './yoga.ts';
+
+/** How long after the end of its token a single-connection stream is cut, in milliseconds. */
+const CUT_DELAY_MS = 1_000;
+
+/** What a request is served with once it is known who makes it. */
+interface Visit {
+  readonly session: Session;
+  readonly requestId: string;
+  /** Where it streams: what it uses as a connection. */
+  readonly quota: ConnectionQuota | undefined;
+}
+
+/** GraphQL over HTTP: who may, how fast, and the shortest way to an answer. */
+export class GraphqlEndpoint {
+  readonly #gateway: ServerGateway;
+  readonly #schema: GraphQLSchema;
+  readonly #documents: Documents;
+  readonly #projections: Projections;
+  readonly #addresses: ClientAddresses;
+  readonly #streamQuotas: StreamQuotas;
+  readonly #yoga: YogaServerInstance<HttpAsker, GatewayContext>;
+  readonly #rates: HttpRates;
+  readonly #snapshots: SnapshotAnswers;
+  readonly #streams = new Set<ServerResponse>();
+  #stalled = 0;
+
+  constructor(
+    gateway: ServerGateway,
+    schema: GraphQLSchema,
+    documents: Documents,
+    projections: Projections,
+    addresses: ClientAddresses,
+    streamQuotas: StreamQuotas,
+    yoga: YogaServerInstance<HttpAsker, GatewayContext>,
+  ) {
+    this.#gateway = gateway;
+    this.#schema = schema;
+    this.#documents = documents;
+    this.#projections = projections;
+    this.#addresses = addresses;
+    this.#streamQuotas = streamQuotas;
+    this.#yoga = yoga;
+    this.#rates = new HttpRates(gateway.access.limits.operationsPerSecond, addresses);
+    this.#snapshots = new SnapshotAnswers(
+      schema,
+      documents,
+      gateway.hub,
+      gateway.access,
+      projections.texts,
+      gateway.maxCost,
+    );
+  }
+
+  /** Responses that stream now. */
+  get streams(): ReadonlySet<ServerResponse> {
+    return this.#streams;
+  }
+
+  /** Streams that were cut because their client took nothing. */
+  get stalled(): number {
+    return this.#stalled;
+  }
+
+  /** Answers a request. */
+  async answer(
+    request: IncomingMessage & { body?: string },
+    response: ServerResponse,
+  ): Promise<void> {
+    const visit = await this.#enter(request, response);
+    if (visit === undefined) return;
+    if (request.headers['content-encoding'] !== undefined) {
+      const message = 'expected a body without content-encoding';
+      sendError(response, 415, codedError('BAD_USER_INPUT', message));
+      return;
+    }
+    if (!(await readBody(request, response, this.#gateway.maxBodyBytes))) return;
+    if (this.#answerFast(request, response, visit)) return;
+    const asked = readGraphqlRequest(request, request.body);
+    if (asked !== undefined && !this.#takeDocument(request, response, asked)) return;
+    if (asked !== undefined && (await this.#stream(request, response, visit))) return;
+    const { session, requestId, quota } = visit;
+    await this.#yoga(request, response, { session, requestId, quota, address: this.#addresses.of(request) });
+  }
+
+  /** Who makes the request, and whether they may. @returns `undefined` where it has been answered */
+  async #enter(request: IncomingMessage, response: ServerResponse): Promise<Visit | undefined> {
+    const { access, log } = this.#gateway;
+    const address = this.#addresses.of(request);
+    const given = request.headers['x-request-id'];
+    const requestId =
+      typeof given === 'string' && /^[\w.:-]{1,100}$/.test(given) ? given : randomUUID();
+    response.setHeader('x-request-id', requestId);
+    try {
+      if (!this.#rates.take(request)) throw access.tooFast();
+      const session = await access.authenticate(tokenOfHeaders(request.headers), address);
+      const quota = this.#countStream(request, response, session, address);
+      return { session, requestId, quota };
+    } catch (error) {
+      const status = refusalStatus(error);
+      if (error instanceof AccessRefused) {
+        log.info({ requestId, address, reason: error.detail ?? error.message }, 'a request is refused');
+        response.setHeader('www-authenticate', 'Bearer');
+      } else if (error instanceof AccessUnavailable) {
+        log.error({ requestId, reason: error.message }, 'tokens cannot be checked');
+      }
+      if (status === 429 || status === 503) response.setHeader('retry-after', '1');
+      sendError(response, status, clientError(error, log));
+      return undefined;
+    }
+  }
+
+  /** @throws LimitExceeded where there are too many connections already */
+  #countStream(
+    request: IncomingMessage,
+    response: ServerResponse,
+    session: Session,
+    address: string,
+  ): ConnectionQuota | undefined {
+    const accept = request.headers.accept ?? '';
+    if (!accept.includes('text/event-stream') && !accept.includes('multipart/mixed')) {
+      return undefined;
+    }
+    const quota = this.#gateway.access.enter(address);
+    response.once('close', () => {
+      quota.leave();
+      this.#streams.delete(response);
+    });
+    this.#streams.add(response);
+    quota.identify(session);
+    if (isSingleConnection(request)) this.#tieStream(request, response, session, quota);
+    return quota;
+  }
+
+  /** A single-connection stream: operations find its quota, and it ends with its token. */
+  #tieStream(
+    request: IncomingMessage,
+    response: ServerResponse,
+    session: Session,
+    quota: ConnectionQuota,
+  ): void {
+    const token = request.headers['x-graphql-event-stream-token'];
+    const untie = this.#streamQuotas.opened(token, request.url ?? '', quota);
+    let cutting: NodeJS.Timeout | undefined;
+    const forget = session.onEnd(() => {
+      // Its operations tell their clients why before the stream is cut.
+      cutting = setTimeout(() => response.destroy(), CUT_DELAY_MS);
+    });
+    response.once('close', () => {
+      clearTimeout(cutting);
+      forget();
+      untie();
+    });
+  }
+
+  /** Answers from what is there already. @returns whether it did */
+  #answerFast(
+    request: IncomingMessage & { body?: string },
+    response: ServerResponse,
+    { session, requestId }: Visit,
+  ): boolean {
+    const type = answerType(request.headers.accept);
+    if (type === undefined) return false;
+    const id = request.method === 'POST' ? request.body : request.url;
+    if (id === undefined) return false;
+    const { principal } = session;
+    const text = this.#snapshots.answer(
+      `${request.method} ${request.headers['content-type'] ?? ''} ${id}`,
+      () => this.#queryRequest(request),
+      principal,
+      () => operationContext(this.#gateway, { principal, transport: 'http', requestId }),
+    );
+    if (text === undefined) return false;
+    response.writeHead(200, {
+      'content-type': `${type}; charset=utf-8`,
+      'content-length': Buffer.byteLength(text),
+    });
+    response.end(text);
+    return true;
+  }
+
+  #queryRequest(request: IncomingMessage & { body?: string }) {
+    const asked = readGraphqlRequest(request, request.body);
+    if (asked === undefined) return undefined;
+    try {
+      const { operationName, variables } = asked;
+      return { query: this.#documents.textOf(asked), operationName, variables };
+    } catch {
+      return undefined;
+    }
+  }
+
+  /**
+   * Puts the document that a request names by its hash into the request, and refuses one that may not be
+   * executed.
+   *
+   * @returns whether the request is to be answered
+   */
+  #takeDocument(
+    request: IncomingMessage & { body?: string },
+    response: ServerResponse,
+    asked: GraphqlRequest,
+  ): boolean {
+    if (!this.#documents.areTrustedOnly && asked.query !== undefined) return true;
+    if (!this.#documents.areTrustedOnly && asked.extensions?.['persistedQuery'] === undefined) {
+      return true;
+    }
+    try {
+      const query = this.#documents.textOf(asked);
+      if (request.method === 'GET') {
+        const url = new URL(request.url ?? '/', 'http://gateway');
+        url.searchParams.set('query', query);
+        request.url = `${url.pathname}${url.search}`;
+      } else {
+        const { operationName, variables } = asked;
+        request.body = JSON.stringify({ query, operationName, variables });
+      }
+      return true;
+    } catch (error) {
+      const strict = request.headers.accept?.includes('application/graphql-response+json');
+      sendError(response, strict ? 400 : 200, clientError(error, this.#gateway.log));
+      return false;
+    }
+  }
+
+  /** Streams a subscription to a client that asks for a stream. @returns whether it did */
+  async #stream(
+    request: IncomingMessage & { body?: string },
+    response: ServerResponse,
+    { session, requestId, quota }: Visit,
+  ): Promise<boolean> {
+    const format = streamFormat(request.headers.accept);
+    if (format === undefined || quota === undefined || isSingleConnection(request)) return false;
+    const asked = this.#queryRequest(request);
+    const document = asked && this.#documents.prepare(asked.query).document;
+    const operation = document && getOperationAST(document, asked.operationName);
+    if (!document || operation?.operation !== OperationTypeNode.SUBSCRIPTION) return false;
+    const { hub, access, log, slowReaders, maxCost } = this.#gateway;
+    const stream = new StreamResponse(response, format, slowReaders.stallMs);
+    try {
+      const { operationName, variables } = asked;
+      const cost = operationCost(this.#schema, document, operationName, variables, hub.size);
+      if (cost > maxCost) throw access.tooCostly(cost, maxCost);
+      const { principal } = session;
+      const contextValue = operationContext(this.#gateway, {
+        principal,
+        transport: 'http',
+        requestId,
+      });
+      const args = {
+        schema: this.#schema,
+        document,
+        contextValue,
+        variableValues: variables ?? null,
+        operationName: operationName ?? null,
+      };
+      const payloads = await subscribeShared(args, hub, this.#projections, quota);
+      if (!(payloads instanceof SharedPayloads)) {
+        stream.fail((payloads.errors ?? []).map((error) => clientError(error, log)));
+        return true;
+      }
+      const end = await stream.write(payloads, session);
+      if (end === 'stalled') this.#stalled++;
+      log.debug({ requestId, end }, 'a stream has ended');
+    } catch (error) {
+      stream.fail([clientError(error, log)]);
+    }
+    return true;
+  }
+}
+
+/** The media type that graphql-yoga answers with; `undefined` where that is not plain to see. */
+function answerType(accept: string | undefined): string | undefined {
+  if (accept === 'application/json') return 'application/json';
+  if (accept === undefined || accept === '*/*') return 'application/json';
+  if (accept.startsWith('application/graphql-response+json') && !accept.includes(';q=')) {
+    return 'application/graphql-response+json';
+  }
+  return undefined;
+}
+
+/** Whether a request goes to graphql-sse's single-connection mode. */
+function isSingleConnection(request: IncomingMessage): boolean {
+  return !/^\/graphql(\?|$)/.test(request.url ?? '');
+}
