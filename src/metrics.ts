@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Access } from './access/access.ts';
 import type { ContractStatus } from './contract/status.ts';
 import type { UpstreamReport } from './ime/source.ts';
@@ -58,7 +58,9 @@ export class Metrics {
     this.#gauge('ready', '1 while the gateway can do its job, else 0.', undefined, () =>
       this.#source.isReady() ? 1 : 0,
     );
-    this.#gauge('contracts', 'Contracts held, by status.', 'status', () => this.#source.contracts());
+    this.#gauge('contracts', 'Contracts held, by status.', 'status', () =>
+      this.#source.contracts(),
+    );
   }
 
   #upstream(): void {
@@ -73,20 +75,31 @@ export class Metrics {
       'Seconds since the newest message of IME came; 0 before the first.',
       undefined,
       () => {
-        const newest = Math.max(0, ...report().sockets.map((socket) => socket.lastMessageAtMs ?? 0));
+        const newest = Math.max(
+          0,
+          ...report().sockets.map((socket) => socket.lastMessageAtMs ?? 0),
+        );
         return newest === 0 ? 0 : (Date.now() - newest) / 1000;
       },
     );
     const counts = () => report().counts;
-    this.#counter('upstream_dials_total', 'Upstream connections tried.', undefined, () => report().dials);
+    this.#counter(
+      'upstream_dials_total',
+      'Upstream connections tried.',
+      undefined,
+      () => report().dials,
+    );
     this.#counter(
       'upstream_failures_total',
       'Upstream connections lost or refused, by what that meant.',
       'class',
       () => counts().failures,
     );
-    this.#counter('upstream_messages_total', 'Messages of IME that were read.', undefined, () =>
-      counts().messages,
+    this.#counter(
+      'upstream_messages_total',
+      'Messages of IME that were read.',
+      undefined,
+      () => counts().messages,
     );
     this.#counter(
       'upstream_partial_messages_total',
@@ -123,8 +136,11 @@ export class Metrics {
     this.#gauge('subscriptions', 'Subscriptions that are open.', undefined, () =>
       this.#source.subscriptions(),
     );
-    this.#gauge('selections', 'Different selections of open subscriptions.', undefined, () =>
-      report().projections,
+    this.#gauge(
+      'selections',
+      'Different selections of open subscriptions.',
+      undefined,
+      () => report().projections,
     );
     this.#counter(
       'renderings_total',
@@ -132,11 +148,17 @@ export class Metrics {
       undefined,
       () => report().renderings,
     );
-    this.#counter('frames_sent_total', 'Updates sent over WebSockets.', undefined, () =>
-      report().fanOut.frames,
+    this.#counter(
+      'frames_sent_total',
+      'Updates sent over WebSockets.',
+      undefined,
+      () => report().fanOut.frames,
     );
-    this.#counter('bytes_sent_total', 'Bytes of updates sent over WebSockets.', undefined, () =>
-      report().fanOut.bytes,
+    this.#counter(
+      'bytes_sent_total',
+      'Bytes of updates sent over WebSockets.',
+      undefined,
+      () => report().fanOut.bytes,
     );
     this.#counter(
       'conflated_updates_total',
@@ -150,11 +172,17 @@ export class Metrics {
       undefined,
       () => report().fanOut.stalled,
     );
-    this.#counter('limit_hits_total', 'How often a limit was run into.', 'limit', () =>
-      this.#source.access.hits,
+    this.#counter(
+      'limit_hits_total',
+      'How often a limit was run into.',
+      'limit',
+      () => this.#source.access.hits,
     );
-    this.#counter('refused_tokens_total', 'Tokens that were refused.', undefined, () =>
-      this.#source.access.refusals,
+    this.#counter(
+      'refused_tokens_total',
+      'Tokens that were refused.',
+      undefined,
+      () => this.#source.access.refusals,
     );
   }
 

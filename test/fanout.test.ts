@@ -222,7 +222,12 @@ async function rawClient(
 describe.each(['off', 'on'])('frames, with compression %s', (compression) => {
   test('are right for any id and for payloads of any length', async () => {
     const market = await new TestExchange().listen();
-    const gateway = await testGateway({ IME_URL: market.url, WS_COMPRESSION: compression });
+    const gateway = await testGateway({
+      IME_URL: market.url,
+      WS_COMPRESSION: compression,
+      MAX_ALIASES: '2000',
+      MAX_TOKENS: '20000',
+    });
     const { socket, texts } = await rawClient(gateway.url);
     expect(socket.extensions).toBe(compression === 'on' ? 'permessage-deflate' : '');
     const aliases = (count: number) =>

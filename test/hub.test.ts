@@ -27,7 +27,7 @@ function hubWithLog(lingerMs = 10_000) {
 
 function subscribed(hub: ContractHub, keys: ContractKey[], initial: boolean) {
   const wish = { keys, initial, intervalMs: 0, changesOnly: false };
-  return subscribeToContracts(hub, wish) as AsyncIterableIterator<ContractState>;
+  return subscribeToContracts(hub, wish) as Mailbox<ContractState>;
 }
 
 async function take<T>(iterator: AsyncIterator<T>, count: number): Promise<T[]> {

@@ -76,7 +76,11 @@ export class Access implements QuotaKeeper {
   enter(address: string): ConnectionQuota {
     const { connections, connectionsPerAddress } = this.limits;
     if (this.#connections >= connections) {
-      throw this.exceeded('connections', 'RATE_LIMITED', 'the gateway has no place for another connection');
+      throw this.exceeded(
+        'connections',
+        'RATE_LIMITED',
+        'the gateway has no place for another connection',
+      );
     }
     const ofAddress = this.#connectionsOfAddress.get(address) ?? 0;
     if (ofAddress >= connectionsPerAddress) {
@@ -84,6 +88,7 @@ export class Access implements QuotaKeeper {
         'connections_per_address',
         'RATE_LIMITED',
         `expected at most ${connectionsPerAddress} connections from one address`,
+        connectionsPerAddress,
       );
     }
     this.#connections++;
@@ -114,6 +119,7 @@ export class Access implements QuotaKeeper {
         'unknown_contracts_per_minute',
         'RATE_LIMITED',
         `expected at most ${perPrincipal.unknownContracts} unknown contracts a minute`,
+        perPrincipal.unknownContracts,
       );
     }
     if (!this.#holder.makeRoom(added.length, upstreamContracts)) {
@@ -121,6 +127,7 @@ export class Access implements QuotaKeeper {
         'upstream_contracts',
         'TOO_MANY_CONTRACTS',
         `the gateway asks IME for at most ${upstreamContracts} contracts at once`,
+        upstreamContracts,
       );
     }
     for (const key of added) this.usages.asked(key, principal);
@@ -132,19 +139,20 @@ export class Access implements QuotaKeeper {
       'operations_per_second',
       'RATE_LIMITED',
       `expected at most ${this.limits.operationsPerSecond} operations a second`,
+      this.limits.operationsPerSecond,
     );
   }
 
   /** The error of an operation that costs too much, counted. */
   tooCostly(cost: number, most: number): LimitExceeded {
     const message = `expected an operation that costs at most ${most}, got one of ${cost}`;
-    return this.exceeded('cost', 'QUERY_TOO_COMPLEX', message);
+    return this.exceeded('cost', 'QUERY_TOO_COMPLEX', message, most);
   }
 
   /** The error of a limit that was run into, counted. */
-  exceeded(limit: LimitName, code: LimitCode, message: string): LimitExceeded {
+  exceeded(limit: LimitName, code: LimitCode, message: string, most?: number): LimitExceeded {
     this.hits[limit]++;
-    return new LimitExceeded(limit, code, message);
+    return new LimitExceeded(limit, code, message, most);
   }
 
   /** Ends every timer and watch. */

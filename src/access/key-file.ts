@@ -116,7 +116,10 @@ export class KeyFileAuthenticator implements Authenticator {
       this.#log.info({ keys: this.#principals.size }, 'the key file was read anew');
     } catch (error) {
       // Half a file must not lock everybody out: the keys that were good before stay.
-      this.#log.error({ reason: errorText(error) }, 'the key file cannot be used; the last one stays');
+      this.#log.error(
+        { reason: errorText(error) },
+        'the key file cannot be used; the last one stays',
+      );
       return;
     }
     this.#changed();

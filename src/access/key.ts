@@ -47,7 +47,9 @@ try {
     };
     addTo(values.file, entry);
     process.stdout.write(`${key}\n`);
-    process.stderr.write(`Added to ${values.file} as ${JSON.stringify(values.label)}. The key is not kept: note it now.\n`);
+    process.stderr.write(
+      `Added to ${values.file} as ${JSON.stringify(values.label)}. The key is not kept: note it now.\n`,
+    );
   }
 } catch (error) {
   process.stderr.write(`${errorText(error)}\n\n${USAGE}`);

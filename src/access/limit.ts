@@ -34,6 +34,8 @@ export class LimitExceeded extends Error {
     readonly limit: LimitName,
     readonly code: LimitCode,
     message: string,
+    /** How many would have been allowed, where that helps. */
+    readonly most?: number,
   ) {
     super(message);
   }

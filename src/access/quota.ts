@@ -12,7 +12,7 @@ export interface QuotaKeeper {
   /** @throws LimitExceeded where the contracts cannot be asked of the hub for `principal` */
   ask(keys: readonly ContractKey[], principal: Principal): void;
   /** The error of a limit that was run into, counted. */
-  exceeded(limit: LimitName, code: LimitCode, message: string): LimitExceeded;
+  exceeded(limit: LimitName, code: LimitCode, message: string, most?: number): LimitExceeded;
   /** The error of operations that come too fast, counted. */
   tooFast(): LimitExceeded;
   /** A connection from `address` has ended. */
@@ -63,6 +63,7 @@ export class ConnectionQuota {
         'connections_per_principal',
         'RATE_LIMITED',
         `expected at most ${most} connections of one principal`,
+        most,
       );
     }
     usage.connections++;
@@ -139,12 +140,7 @@ export class ConnectionQuota {
     this.#keeper.usages.release(this.#principal);
   }
 
-  #atMost(
-    would: number,
-    most: number,
-    limit: LimitName,
-    what: string,
-  ): void {
+  #atMost(would: number, most: number, limit: LimitName, what: string): void {
     if (would <= most) return;
     const code =
       limit === 'subscriptions_per_connection'
@@ -152,6 +148,7 @@ export class ConnectionQuota {
         : limit === 'selections_per_principal'
           ? 'QUERY_TOO_COMPLEX'
           : 'TOO_MANY_CONTRACTS';
-    throw this.#keeper.exceeded(limit, code, `expected at most ${most} ${what}, got ${would}`);
+    const message = `expected at most ${most} ${what}, got ${would}`;
+    throw this.#keeper.exceeded(limit, code, message, most);
   }
 }

@@ -39,7 +39,10 @@ builder.mutationType({
       },
       resolve: (_root, { token }, { renew }) => {
         if (renew === undefined) {
-          throw badUserInput('token', 'expected to be renewed over a WebSocket, got an HTTP request');
+          throw badUserInput(
+            'token',
+            'expected to be renewed over a WebSocket, got an HTTP request',
+          );
         }
         return renew(token);
       },

@@ -1,11 +1,11 @@
 import type { GraphQLError } from 'graphql';
+import type { Access } from '../access/access.ts';
 import {
   type ContractKey,
   contractKey,
   contractTextFault,
   type KeySpace,
 } from '../contract/key.ts';
-import type { Access } from '../access/access.ts';
 import { badUserInput } from './errors.ts';
 
 /** The most milliseconds that a query may wait for a first state. */
@@ -36,7 +36,7 @@ export function contractKeys(lists: ContractLists, access: Access): (ContractKey
   const most = access.limits.contractsPerSubscription;
   if (given > most) {
     const message = `expected at most ${most} contracts, got ${given}`;
-    throw access.exceeded('contracts_per_subscription', 'TOO_MANY_CONTRACTS', message);
+    throw access.exceeded('contracts_per_subscription', 'TOO_MANY_CONTRACTS', message, most);
   }
   return [
     ...(names ?? []).map((name, place) => checkedKey('name', name, `names[${place}]`)),

@@ -86,7 +86,10 @@ export class ClientAccess {
       const { principal } = await this.#access.authenticate(token, this.quota.address);
       const session = this.#session;
       if (session === undefined || session.principal.id !== principal.id) {
-        throw codedError('FORBIDDEN', 'expected a token of the principal that is on the connection');
+        throw codedError(
+          'FORBIDDEN',
+          'expected a token of the principal that is on the connection',
+        );
       }
       const before = session.principal;
       session.renew(principal);
@@ -110,7 +113,10 @@ export class ClientAccess {
     this.#session = session;
     clearTimeout(this.#waiting);
     this.#forget = session.onEnd((end) => this.#ended(end));
-    this.#log.debug({ connectionId: this.id, principal: session.principal.id }, 'a client is known');
+    this.#log.debug(
+      { connectionId: this.id, principal: session.principal.id },
+      'a client is known',
+    );
   }
 
   #ended(end: SessionEnd): void {

@@ -1,9 +1,9 @@
 import {
   type DocumentNode,
+  type GraphQLSchema,
   getNamedType,
   getOperationAST,
   getVariableValues,
-  type GraphQLSchema,
   isObjectType,
 } from 'graphql';
 import { leafCount, type SelectedField, selectedFields, type VariableValues } from './selection.ts';

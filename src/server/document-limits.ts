@@ -32,7 +32,8 @@ export function sizeRule({ depth, aliases }: DocumentLimits): ValidationRule {
           deepest = Math.max(deepest, depthOf(definition.selectionSet, fragments, new Map()));
         }
       }
-      if (deepest > depth) report(`expected a document at most ${depth} levels deep, got ${deepest}`);
+      if (deepest > depth)
+        report(`expected a document at most ${depth} levels deep, got ${deepest}`);
       if (aliased > aliases) report(`expected at most ${aliases} aliases, got ${aliased}`);
 
       function report(message: string) {

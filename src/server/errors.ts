@@ -28,7 +28,10 @@ export function clientError(error: unknown, log: Logger): GraphQLError {
 
 /** The error that answers one of the gateway's own refusals; `undefined` for anything else. */
 function knownError(error: unknown): GraphQLError | undefined {
-  if (error instanceof LimitExceeded) return codedError(error.code, error.message);
+  if (error instanceof LimitExceeded) {
+    const { code, message, most } = error;
+    return codedError(code, message, most === undefined ? {} : { limit: most });
+  }
   if (error instanceof AccessRefused) return codedError('UNAUTHENTICATED', error.message);
   if (error instanceof AccessUnavailable) {
     return codedError('UNAUTHENTICATED', 'Tokens cannot be checked now; try again.');

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { getOperationAST, type GraphQLSchema, OperationTypeNode } from 'graphql';
+import { type GraphQLSchema, getOperationAST, OperationTypeNode } from 'graphql';
 import type { YogaServerInstance } from 'graphql-yoga';
 import type { ConnectionQuota } from '../access/quota.ts';
 import { AccessRefused, AccessUnavailable } from '../access/refused.ts';
@@ -20,9 +20,9 @@ import type { Projections } from './projection.ts';
 import { SharedPayloads, subscribeShared } from './shared-results.ts';
 import { SnapshotAnswers } from './snapshot-answers.ts';
 import { streamFormat } from './stream-formats.ts';
+import type { StreamQuotas } from './stream-quotas.ts';
 import { StreamResponse } from './stream-response.ts';
 import { tokenOfHeaders } from './token.ts';
-import type { StreamQuotas } from './stream-quotas.ts';
 import type { HttpAsker } from './yoga.ts';
 
 /** How long after the end of its token a single-connection stream is cut, in milliseconds. */
@@ -105,7 +105,12 @@ export class GraphqlEndpoint {
     if (asked !== undefined && !this.#takeDocument(request, response, asked)) return;
     if (asked !== undefined && (await this.#stream(request, response, visit))) return;
     const { session, requestId, quota } = visit;
-    await this.#yoga(request, response, { session, requestId, quota, address: this.#addresses.of(request) });
+    await this.#yoga(request, response, {
+      session,
+      requestId,
+      quota,
+      address: this.#addresses.of(request),
+    });
   }
 
   /** Who makes the request, and whether they may. @returns `undefined` where it has been answered */
@@ -124,7 +129,10 @@ export class GraphqlEndpoint {
     } catch (error) {
       const status = refusalStatus(error);
       if (error instanceof AccessRefused) {
-        log.info({ requestId, address, reason: error.detail ?? error.message }, 'a request is refused');
+        log.info(
+          { requestId, address, reason: error.detail ?? error.message },
+          'a request is refused',
+        );
         response.setHeader('www-authenticate', 'Bearer');
       } else if (error instanceof AccessUnavailable) {
         log.error({ requestId, reason: error.message }, 'tokens cannot be checked');

@@ -23,6 +23,8 @@ const CLOSE_TIMEOUT_MS = 1_000;
 /** How long a client may take for its headers, and for the whole request. */
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
+/** How often it is looked who takes longer. */
+const TIMEOUT_LOOK_MS = 1_000;
 /** Longer than proxies keep connections without a request: theirs must not be closed under one. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 /** Connections beyond those that are counted: short requests, and those that wait to be refused. */
@@ -73,10 +75,13 @@ export class GatewayServer {
       createHttpGraphql(gateway, schema, documents, this.#projections, quotas),
     );
     this.#routes = this.#routeTable();
-    this.#http = createServer((request, response) => this.#answer(request, response));
-    this.#http.headersTimeout = HEADERS_TIMEOUT_MS;
-    this.#http.requestTimeout = REQUEST_TIMEOUT_MS;
-    this.#http.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS;
+    const timeouts = {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_LOOK_MS,
+    };
+    this.#http = createServer(timeouts, (request, response) => this.#answer(request, response));
     this.#http.maxConnections = access.limits.connections + SPARE_CONNECTIONS;
     this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
   }

@@ -171,4 +171,3 @@ function endForbidden({ subscriptions, extra }: Connection): void {
     if (key !== undefined) stream.fail(forbiddenContract(key));
   }
 }
-

@@ -52,6 +52,8 @@ export class Origins {
 
   #isOwn(origin: string, request: IncomingMessage): boolean {
     const host = this.#addresses.hostOf(request);
-    return host !== undefined && URL.canParse(origin) && new URL(origin).host === host.toLowerCase();
+    return (
+      host !== undefined && URL.canParse(origin) && new URL(origin).host === host.toLowerCase()
+    );
   }
 }

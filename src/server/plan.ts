@@ -121,11 +121,7 @@ function compileField(
   };
 }
 
-function compileValue(
-  type: GraphQLOutputType,
-  field: SelectedField,
-  texts: LeafTexts,
-): Writer {
+function compileValue(type: GraphQLOutputType, field: SelectedField, texts: LeafTexts): Writer {
   if (isNonNullType(type)) {
     const write = compileValue(type.ofType, field, texts);
     return (value, context) => {

@@ -1,4 +1,9 @@
-import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, GraphQLError } from 'graphql';
+import {
+  createSourceEventStream,
+  type ExecutionArgs,
+  type ExecutionResult,
+  GraphQLError,
+} from 'graphql';
 import type { ConnectionQuota } from '../access/quota.ts';
 import type { Session } from '../access/session.ts';
 import type { ContractState } from '../hub/contract-state.ts';

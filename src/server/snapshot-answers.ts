@@ -194,7 +194,8 @@ export class SnapshotAnswers {
       return { head, isList: false, keys: [key], selection, leaves };
     }
     const lists = args as { names?: string[] | null; ids?: string[] | null };
-    if (!lists.names && !lists.ids) return { head, isList: true, keys: undefined, selection, leaves };
+    if (!lists.names && !lists.ids)
+      return { head, isList: true, keys: undefined, selection, leaves };
     const keys = contractKeys(lists, this.#access).map((key) => {
       if (typeof key !== 'string') throw key;
       return key;

@@ -1,13 +1,20 @@
 /** How finely work is spread, in milliseconds. */
 const STEP_MS = 20;
 
-/** Does something with each of many, spread evenly over a time: the first at once, the last at its end. */
+/** A few need no more than this each, in milliseconds. */
+const MOST_MS_EACH = 50;
+
+/**
+ * Does something with each of many, spread evenly over a time: the first at once, the last at its end. A
+ * few do not take all of it.
+ */
 export async function spreadOver<T>(
-  timeMs: number,
+  mostMs: number,
   items: readonly T[],
   work: (item: T) => void,
 ): Promise<void> {
   const startMs = performance.now();
+  const timeMs = Math.min(mostMs, items.length * MOST_MS_EACH);
   const last = Math.max(1, items.length - 1);
   let done = 0;
   while (done < items.length) {

@@ -37,7 +37,10 @@ export const SERVER_SENT_EVENTS: StreamFormat = {
  * written with that. Source: Apollo's multipart protocol for subscriptions, version 1.0.
  */
 export const MULTIPART: StreamFormat = {
-  headers: { ...NOT_KEPT, 'content-type': 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0' },
+  headers: {
+    ...NOT_KEPT,
+    'content-type': 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0',
+  },
   start: '\r\n--graphql',
   before: Buffer.from('\r\ncontent-type: application/json\r\n\r\n{"payload":'),
   after: Buffer.from('}\r\n--graphql'),

@@ -84,13 +84,7 @@ export class ClientSockets {
       socket.once('close', () => quota.leave());
       this.#server.handleUpgrade(request, socket, head, (client) => {
         const id = (++this.#opened).toString(36);
-        const access = new ClientAccess(
-          this.#gateway.access,
-          quota,
-          client,
-          id,
-          this.#gateway.log,
-        );
+        const access = new ClientAccess(this.#gateway.access, quota, client, id, this.#gateway.log);
         this.#take(client, access, request, socket);
       });
     } catch (error) {
@@ -123,10 +117,7 @@ export class ClientSockets {
     const connection = new ClientConnection(client, socket, hub, this.#fanOut, slowReaders);
     const held: Client = { access, heardOfAtMs: performance.now() };
     this.#clients.set(client, held);
-    log.debug(
-      { connectionId: access.id, address: access.quota.address },
-      'a client has connected',
-    );
+    log.debug({ connectionId: access.id, address: access.quota.address }, 'a client has connected');
     const closed = this.#graphql.opened(
       {
         protocol: client.protocol,

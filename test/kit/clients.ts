@@ -1,5 +1,5 @@
 import { createClient as createSseClient } from 'graphql-sse';
-import { type Client, createClient } from 'graphql-ws';
+import { type Client, type ClientOptions, createClient } from 'graphql-ws';
 import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Gateway } from '../../src/gateway.ts';
@@ -20,17 +20,18 @@ export async function ask<Data = Record<string, unknown>>(
   gateway: Gateway,
   query: string,
   variables: Record<string, unknown> = {},
+  headers: Record<string, string> = {},
 ): Promise<Answer<Data>> {
   const response = await fetch(`${gateway.url}/graphql`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...headers },
     body: JSON.stringify({ query, variables }),
   });
   return { status: response.status, ...((await response.json()) as object) };
 }
 
 /** A graphql-ws client of this test's own; closed with the test. */
-export function wsClient(gateway: Gateway, options: { retryAttempts?: number } = {}): Client {
+export function wsClient(gateway: Gateway, options: Partial<ClientOptions> = {}): Client {
   const client = createClient({
     url: `${gateway.url.replace('http', 'ws')}/graphql`,
     webSocketImpl: WebSocket,
@@ -41,8 +42,13 @@ export function wsClient(gateway: Gateway, options: { retryAttempts?: number } =
 }
 
 /** A graphql-sse client of this test's own; closed with the test. */
-export function sseClient(gateway: Gateway, singleConnection: boolean) {
+export function sseClient(
+  gateway: Gateway,
+  singleConnection: boolean,
+  headers: Record<string, string> = {},
+) {
   const client = createSseClient({
+    headers,
     url: `${gateway.url}/graphql${singleConnection ? '/stream' : ''}`,
     singleConnection,
     retryAttempts: 0,
