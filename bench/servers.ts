@@ -67,6 +67,7 @@ export class ServerProcess {
             AUTH: 'none',
             IME_URL: upstreamUrl,
             IME_PINNED_NAMES: names.join(','),
+            MAX_OPERATIONS_PER_SECOND: '1000000',
           },
           stdio: ['ignore', 'pipe', 'inherit'],
         },

@@ -29,9 +29,12 @@ export interface Authenticator {
 /** Lets everybody in. */
 export class OpenDoor implements Authenticator {
   readonly open = true;
+  /** Connections mostly come from the same few addresses, one of which is the proxy's. */
+  #last: { readonly address: string; readonly principal: Principal } | undefined;
 
   async authenticate(_token: string | undefined, address: string): Promise<Principal> {
-    return anonymous(address);
+    if (this.#last?.address !== address) this.#last = { address, principal: anonymous(address) };
+    return this.#last.principal;
   }
 
   recheck(principal: Principal): Principal {

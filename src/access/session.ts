@@ -78,10 +78,8 @@ export class Sessions {
       const { principal } = session;
       const now = look(principal);
       const same =
-        now !== undefined &&
-        now.contracts.equals(principal.contracts) &&
-        now.operator === principal.operator;
-      if (same) session.renew(now);
+        now?.contracts.equals(principal.contracts) && now.operator === principal.operator;
+      if (same && now) session.renew(now);
       else session.end('The API key was revoked or changed.');
     }
   }

@@ -27,7 +27,7 @@ export class ContractHub implements ContractSink {
   readonly #topics = new Map<ContractKey, Topic>();
   readonly #linger: LingerQueue<ContractKey>;
   #source: ContractSource | undefined;
-  readonly #streams = new Set<Endable>();
+  readonly #open = new Set<Endable>();
   #observer: ContractObserver | undefined;
   #closed = false;
 
@@ -89,15 +89,19 @@ export class ContractHub implements ContractSink {
     return true;
   }
 
-  /** Takes note of a subscription's stream. @returns forgets it again */
-  opened(stream: Endable): () => void {
-    this.#streams.add(stream);
-    return () => this.#streams.delete(stream);
+  /** Takes note of a subscription, to end it with the hub at the latest. */
+  opened(subscription: Endable): void {
+    this.#open.add(subscription);
+  }
+
+  /** A subscription has ended. */
+  ended(subscription: Endable): void {
+    this.#open.delete(subscription);
   }
 
   /** How many subscriptions are open. */
   get subscriptions(): number {
-    return this.#streams.size;
+    return this.#open.size;
   }
 
   /** Retains contracts for as long as the hub lives. */
@@ -155,7 +159,7 @@ export class ContractHub implements ContractSink {
   /** Ends every subscription and releases every contract. */
   close(): void {
     this.#closed = true;
-    for (const stream of this.#streams) stream.end();
+    for (const subscription of this.#open) subscription.end();
     this.#linger.clear();
     for (const key of this.#topics.keys()) this.#source?.release(key);
     this.#topics.clear();

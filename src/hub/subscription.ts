@@ -1,7 +1,7 @@
 import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from './contract-state.ts';
 import type { ContractUpdate, UpdateWish } from './contract-updates.ts';
-import type { ContractHub } from './hub.ts';
+import type { ContractHub, Endable } from './hub.ts';
 import { Mailbox } from './mailbox.ts';
 import type { ContractSubscriber } from './topic.ts';
 import { UpdateGate } from './update-gate.ts';
@@ -11,39 +11,38 @@ export interface UpdateSink {
   update(state: ContractState): void;
   /** Every contract is INVALID and was told so: nothing else will come. */
   finish(): void;
+  /** The hub has closed: nothing else can come. */
+  end(): void;
 }
 
 /**
  * One subscription's place in the hub: what is known of each contract now (where wished), then every
  * change that its wish lets through, each once and in order.
  */
-export class ContractSubscription implements ContractSubscriber {
+export class ContractSubscription implements ContractSubscriber, Endable {
   readonly #hub: ContractHub;
   readonly #wish: UpdateWish;
   readonly #sink: UpdateSink;
   readonly #gate: UpdateGate | undefined;
-  readonly #forget: () => void;
   /** Made with the first contract that is INVALID: most subscriptions never see one. */
   #invalid: Set<ContractKey> | undefined;
   #closed = false;
 
   /**
    * @param read how the subscription's selection reads for a state, for `changesOnly`
-   * @param onHubClosed called where the hub ends the subscription
    */
   constructor(
     hub: ContractHub,
     wish: UpdateWish,
     sink: UpdateSink,
     read: (state: ContractState) => string,
-    onHubClosed: () => void,
   ) {
     this.#hub = hub;
     this.#wish = wish;
     this.#sink = sink;
     const gated = wish.intervalMs > 0 || wish.changesOnly;
     this.#gate = gated ? new UpdateGate(wish, read, (state) => sink.update(state)) : undefined;
-    this.#forget = hub.opened({ end: onHubClosed });
+    hub.opened(this);
   }
 
   /** Begins: may call the sink at once. */
@@ -61,12 +60,17 @@ export class ContractSubscription implements ContractSubscriber {
     if (statusChanged) this.#noteInvalid(state);
   }
 
+  /** The hub ends it. */
+  end(): void {
+    this.#sink.end();
+  }
+
   /** Ends it; harmless when repeated. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#gate?.close();
-    this.#forget();
+    this.#hub.ended(this);
     this.#hub.unsubscribe(this.#wish.keys, this);
   }
 
@@ -99,9 +103,12 @@ export function subscribeToContracts(
   const subscription = new ContractSubscription(
     hub,
     wish,
-    { update: (state) => mailbox.push(state), finish: () => mailbox.finish() },
+    {
+      update: (state) => mailbox.push(state),
+      finish: () => mailbox.finish(),
+      end: () => mailbox.end(),
+    },
     read,
-    () => mailbox.end(),
   );
   for (const key of wish.refusedKeys ?? []) mailbox.push({ key, refused: true });
   subscription.open();

@@ -37,14 +37,10 @@ builder.mutationType({
       args: {
         token: t.arg.string({ required: true, description: 'The new token, without `Bearer`.' }),
       },
-      resolve: (_root, { token }, { renew }) => {
-        if (renew === undefined) {
-          throw badUserInput(
-            'token',
-            'expected to be renewed over a WebSocket, got an HTTP request',
-          );
-        }
-        return renew(token);
+      resolve: (_root, { token }, { access, principal, renewer }) => {
+        if (access.open) return principal;
+        if (renewer !== undefined) return renewer.renew(token);
+        throw badUserInput('token', 'expected to be renewed over a WebSocket, got an HTTP request');
       },
     }),
   }),

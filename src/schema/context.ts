@@ -7,17 +7,24 @@ import type { ContractHub } from '../hub/hub.ts';
 import type { ContractRead } from './loader.ts';
 import type { GatewayReport } from './report.ts';
 
+/** A connection that outlives its token. */
+export interface TokenRenewer {
+  /**
+   * Another token of the same principal is in force for the connection from now on.
+   *
+   * @throws AccessRefused where it is not accepted; the last one then stays in force
+   */
+  renew(token: string): Promise<Principal>;
+}
+
 /** What resolvers work with. */
 export interface GatewayContext {
   readonly hub: ContractHub;
   readonly access: Access;
   /** Who asks. */
   readonly principal: Principal;
-  /**
-   * Shows another token of the same principal, which is in force for the connection from then on;
-   * `undefined` where each request shows its own.
-   */
-  readonly renew: ((token: string) => Promise<Principal>) | undefined;
+  /** Takes another token for the connection; `undefined` where each request shows its own. */
+  readonly renewer: TokenRenewer | undefined;
   /** Reads snapshots; one loader serves one operation. */
   readonly contracts: DataLoader<ContractRead, ContractState, string>;
   readonly zone: LocalTimeZone;

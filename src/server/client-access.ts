@@ -6,6 +6,7 @@ import type { ConnectionQuota } from '../access/quota.ts';
 import { AccessRefused, AccessUnavailable } from '../access/refused.ts';
 import type { Session, SessionEnd } from '../access/session.ts';
 import type { Logger } from '../observability/log.ts';
+import type { TokenRenewer } from '../schema/context.ts';
 import { codedError } from '../schema/errors.ts';
 
 /** The close code of a token that is refused or has expired. */
@@ -18,7 +19,7 @@ const TRY_AGAIN_LATER = 1013;
 const TOKEN_WAIT_MS = 3_000;
 
 /** Who is on a WebSocket connection, from its first token to its last. */
-export class ClientAccess {
+export class ClientAccess implements TokenRenewer {
   readonly quota: ConnectionQuota;
   /** What the log names the connection by. */
   readonly id: string;

@@ -3,7 +3,7 @@ import type { Principal } from '../access/principal.ts';
 import type { LocalTimeZone } from '../contract/local-time.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import type { Logger } from '../observability/log.ts';
-import type { GatewayContext } from '../schema/context.ts';
+import type { GatewayContext, TokenRenewer } from '../schema/context.ts';
 import { contractLoader } from '../schema/loader.ts';
 import type { GatewayReport } from '../schema/report.ts';
 import type { TrustedProxies } from '../settings.ts';
@@ -36,7 +36,7 @@ export interface ServerGateway {
   readonly simulated: boolean;
   /** A few contract names for the first documents that a person sees. */
   readonly exampleNames: readonly string[];
-  report(): GatewayReport;
+  readonly report: () => GatewayReport;
   /** Whether the gateway can do its job, and why not. */
   readiness(): Promise<{ readonly ready: boolean; readonly reasons: readonly string[] }>;
   /** The updates of one tick were written to their clients. */
@@ -51,7 +51,7 @@ export interface Asker {
   readonly transport: 'http' | 'websocket';
   /** What the log tells its requests or connection by. */
   readonly requestId: string;
-  readonly renew?: ((token: string) => Promise<Principal>) | undefined;
+  readonly renewer?: TokenRenewer | undefined;
   /** Ends the operation's waits when its client has gone. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -61,13 +61,18 @@ export function operationContext(gateway: ServerGateway, asker: Asker): GatewayC
   const { hub, access, zone } = gateway;
   const { principal, transport, requestId, signal } = asker;
   gateway.log.debug({ transport, requestId, principal: principal.id }, 'an operation begins');
+  let contracts: GatewayContext['contracts'] | undefined;
   return {
     hub,
     access,
     principal,
-    renew: asker.renew,
-    contracts: contractLoader(hub, access, principal, signal),
+    renewer: asker.renewer,
+    // Subscriptions live long and read nothing.
+    get contracts() {
+      contracts ??= contractLoader(hub, access, principal, signal);
+      return contracts;
+    },
     zone,
-    report: () => gateway.report(),
+    report: gateway.report,
   };
 }

@@ -4,17 +4,13 @@ import { EndingIterator } from '../hub/ending-iterator.ts';
  * What graphql-ws holds of a subscription whose updates do not pass through it: an iterator that yields
  * nothing and ends when the subscription does.
  */
-export class HeldStream extends EndingIterator<never> {
-  readonly #onEnd: () => void;
+export abstract class HeldStream extends EndingIterator<never> {
   #ended = false;
   #error: Error | undefined;
   #waiting: (() => void) | undefined;
 
-  /** @param onEnd called once, however it ends */
-  constructor(onEnd: () => void) {
-    super();
-    this.#onEnd = onEnd;
-  }
+  /** Called once, however it ends. */
+  protected abstract onEnd(): void;
 
   async next(): Promise<IteratorResult<never, undefined>> {
     if (!this.#ended) {
@@ -30,7 +26,7 @@ export class HeldStream extends EndingIterator<never> {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#onEnd();
+    this.onEnd();
     this.#waiting?.();
     this.#waiting = undefined;
   }

@@ -1,3 +1,4 @@
+import type { GraphQLError } from 'graphql';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { Projection } from './projection.ts';
 
@@ -23,6 +24,11 @@ export class NextFrames {
   /** The payload for a state, shared by every subscription of the projection. Never to be written to. */
   payload(state: ContractState): Buffer {
     return this.#projection.payload(state);
+  }
+
+  /** The payload that tells of an error in a contract's place. */
+  refusal(error: GraphQLError): Buffer {
+    return this.#projection.refusal(error);
   }
 
   /** The length of a message with this payload, in bytes. */

@@ -1,7 +1,9 @@
 import { createSourceEventStream, type ExecutionArgs, type GraphQLSchema } from 'graphql';
 import type { Context, ServerOptions } from 'graphql-ws';
-import type { ContractKey } from '../contract/key.ts';
-import { ContractSubscription } from '../hub/subscription.ts';
+import type { ContractState } from '../hub/contract-state.ts';
+import type { UpdateWish } from '../hub/contract-updates.ts';
+import type { ContractHub } from '../hub/hub.ts';
+import { ContractSubscription, type UpdateSink } from '../hub/subscription.ts';
 import type { GatewayContext } from '../schema/context.ts';
 import { codedError, forbiddenContract } from '../schema/errors.ts';
 import { ContractUpdates } from '../schema/subscription.ts';
@@ -13,7 +15,7 @@ import type { Documents } from './documents.ts';
 import { clientError } from './errors.ts';
 import { HeldStream } from './held-stream.ts';
 import { NextFrames } from './next-frames.ts';
-import type { Projection, Projections } from './projection.ts';
+import type { Projections } from './projection.ts';
 import { tokenOfInit, tokenOfOperation } from './token.ts';
 
 /** What the gateway keeps of a WebSocket connection, beside what graphql-ws does. */
@@ -28,12 +30,52 @@ type Connection = Context<Record<string, unknown>, ConnectionExtra>;
 type Options = ServerOptions<Record<string, unknown>, ConnectionExtra>;
 
 /** A subscription whose updates go straight to the connection, as graphql-ws holds it. */
-class HeldUpdates extends HeldStream {
+class HeldUpdates extends HeldStream implements UpdateSink {
+  readonly #connection: ClientConnection;
+  readonly #frames: NextFrames;
+  readonly #release: () => void;
+  readonly #subscription: ContractSubscription;
+
+  /** @param release gives back what the subscription uses of the connection's quota */
   constructor(
-    readonly keys: readonly ContractKey[],
-    onEnd: () => void,
+    hub: ContractHub,
+    readonly wish: UpdateWish,
+    connection: ClientConnection,
+    frames: NextFrames,
+    release: () => void,
   ) {
-    super(onEnd);
+    super();
+    this.#connection = connection;
+    this.#frames = frames;
+    this.#release = release;
+    this.#subscription = new ContractSubscription(hub, wish, this, (state) =>
+      frames.payload(state).toString('latin1'),
+    );
+  }
+
+  /** Begins with what may not be seen. */
+  open(): void {
+    for (const key of this.wish.refusedKeys ?? []) {
+      this.#connection.send(this.#frames, this.#frames.refusal(forbiddenContract(key)));
+    }
+    this.#subscription.open();
+    if (this.wish.keys.length === 0) this.end();
+  }
+
+  update(state: ContractState): void {
+    this.#connection.push(this.#frames, state);
+  }
+
+  finish(): void {
+    // What graphql-ws sends when the stream ends must come after the last update.
+    this.#connection.finish(this.#frames);
+    this.end();
+  }
+
+  protected override onEnd(): void {
+    this.#frames.ended = true;
+    this.#release();
+    this.#subscription.close();
   }
 }
 
@@ -75,7 +117,7 @@ export function protocolOptions(
           principal,
           transport: 'websocket',
           requestId: `${extra.access.id}/${id.slice(0, 100)}`,
-          renew: access.open ? async () => principal : (shown) => extra.access.renew(shown),
+          renewer: extra.access,
         });
         return {
           schema,
@@ -95,7 +137,7 @@ export function protocolOptions(
         | Exclude<typeof source, AsyncIterable<unknown>>
         | AsyncIterableIterator<never>;
     },
-    onOperation({ extra }: Connection, id, _payload, args, source) {
+    onOperation({ extra }: Connection, id, payload, args, source) {
       if (!(source instanceof ContractUpdates)) return undefined;
       const projection = projections.of({
         document: args.document,
@@ -103,8 +145,16 @@ export function protocolOptions(
         variables: args.variableValues ?? undefined,
         context: args.contextValue as GatewayContext,
       });
+      // graphql-ws keeps these for as long as the subscription lives, and nothing reads them any more.
+      Object.assign(args, { variableValues: undefined, contextValue: undefined });
+      Object.assign(payload, { query: '', variables: undefined, extensions: undefined });
       try {
-        return openUpdates(gateway, extra, id, source, projection);
+        const { quota } = extra.access;
+        const release = quota.subscribe(source.wish.keys, projection);
+        const frames = new NextFrames(id, projection);
+        const held = new HeldUpdates(hub, source.wish, extra.connection, frames, release);
+        held.open();
+        return held;
       } catch (error) {
         return { errors: [clientError(error, log)] };
       }
@@ -120,54 +170,12 @@ export function protocolOptions(
   };
 }
 
-/**
- * Opens a subscription whose updates go straight to the connection.
- *
- * @returns what graphql-ws holds of it
- * @throws LimitExceeded where the connection has too many already
- */
-function openUpdates(
-  { hub }: ServerGateway,
-  { access, connection }: ConnectionExtra,
-  id: string,
-  { wish }: ContractUpdates,
-  projection: Projection,
-): HeldStream {
-  const release = access.quota.subscribe(wish.keys, projection);
-  const frames = new NextFrames(id, projection);
-  const stream = new HeldUpdates(wish.keys, () => {
-    frames.ended = true;
-    release();
-    subscription.close();
-  });
-  const subscription = new ContractSubscription(
-    hub,
-    wish,
-    {
-      update: (state) => connection.push(frames, state),
-      finish: () => {
-        // What graphql-ws sends when the stream ends must come after the last update.
-        connection.finish(frames);
-        stream.end();
-      },
-    },
-    (state) => projection.payload(state).toString('latin1'),
-    () => stream.end(),
-  );
-  for (const key of wish.refusedKeys ?? []) {
-    connection.send(frames, projection.refusal(forbiddenContract(key)));
-  }
-  subscription.open();
-  if (wish.keys.length === 0) stream.end();
-  return stream;
-}
-
 /** Ends the subscriptions that hold a contract which may not be seen any more. */
 function endForbidden({ subscriptions, extra }: Connection): void {
   const allowed = extra.access.principal?.contracts;
   for (const stream of Object.values(subscriptions)) {
     if (!(stream instanceof HeldUpdates)) continue;
-    const key = stream.keys.find((key) => !allowed?.allow(key));
+    const key = stream.wish.keys.find((key) => !allowed?.allow(key));
     if (key !== undefined) stream.fail(forbiddenContract(key));
   }
 }

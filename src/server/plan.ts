@@ -16,43 +16,75 @@ type Writer = (value: unknown, context: unknown) => string;
 /** Thrown where a plan cannot answer as graphql-js does: an error, or an answer that comes later. */
 export class NotPlannable extends Error {}
 
-/** Texts of one object's leaves, by their places in {@link LeafTexts}. */
-type Leaves = (string | undefined)[];
+/** The most different fields with a selection of their own whose texts are kept. */
+const MOST_SHARED_FIELDS = 512;
+
+/** Texts of one object's fields, by their places in {@link FieldTexts}. */
+type Texts = (string | undefined)[];
+
+/** Where an object's text of a field is kept; nowhere while only one selection has the field. */
+interface FieldPlace {
+  place: number | undefined;
+}
 
 /**
- * The leaves of immutable objects as JSON text, each written once however many selections have it. One
- * of these serves plans whose contexts write every leaf alike.
+ * The fields of immutable objects as JSON text, each written once for all selections that have it: every
+ * leaf, and every field with a selection that another has as well. One of these serves plans whose
+ * contexts write every field alike.
  */
-export class LeafTexts {
-  readonly #places = new Map<string, number>();
-  readonly #leaves = new WeakMap<object, Leaves>();
+export class FieldTexts {
+  readonly #places = new Map<string, FieldPlace>();
+  /** How many places each type has: texts are numbered by type, so that they stand close together. */
+  readonly #taken = new Map<string, number>();
+  readonly #texts = new WeakMap<object, Texts>();
+  #shared = 0;
 
-  /** The place of a type's field. */
-  placeOf(type: GraphQLObjectType, fieldName: string): number {
-    const name = `${type.name}.${fieldName}`;
-    const known = this.#places.get(name);
+  /** Where a leaf without arguments is kept. */
+  ofLeaf({ name }: GraphQLObjectType, fieldName: string): FieldPlace {
+    const known = this.#places.get(`${name}.${fieldName}`);
     if (known !== undefined) return known;
-    const place = this.#places.size;
-    this.#places.set(name, place);
-    return place;
+    const made: FieldPlace = { place: this.#take(name) };
+    this.#places.set(`${name}.${fieldName}`, made);
+    return made;
   }
 
-  /** The leaves of an object that have been written so far. */
-  of(value: object): Leaves {
-    let leaves = this.#leaves.get(value);
-    if (leaves === undefined) {
-      leaves = [];
-      this.#leaves.set(value, leaves);
+  /** Where a field with arguments or a selection is kept, from the second selection on that has it. */
+  ofSelection({ name }: GraphQLObjectType, { fieldName, args, fields }: SelectedField): FieldPlace {
+    const written = `${name}.${JSON.stringify([fieldName, args, fields])}`;
+    const known = this.#places.get(written);
+    if (known === undefined) {
+      const made: FieldPlace = { place: undefined };
+      if (this.#places.size < 20 * MOST_SHARED_FIELDS) this.#places.set(written, made);
+      return made;
     }
-    return leaves;
+    if (known.place === undefined && this.#shared < MOST_SHARED_FIELDS) {
+      this.#shared++;
+      known.place = this.#take(name);
+    }
+    return known;
+  }
+
+  /** The fields of an object that have been written so far. */
+  of(value: object): Texts {
+    let texts = this.#texts.get(value);
+    if (texts === undefined) {
+      texts = [];
+      this.#texts.set(value, texts);
+    }
+    return texts;
+  }
+
+  #take(type: string): number {
+    const place = this.#taken.get(type) ?? 0;
+    this.#taken.set(type, place + 1);
+    return place;
   }
 }
 
 /** A field of a selection: its response key as JSON, and what writes its value. */
 interface Part {
   readonly head: string;
-  /** Where the text is kept; `undefined` where it is not the object's alone. */
-  readonly place: number | undefined;
+  readonly kept: FieldPlace;
   readonly write: Writer;
 }
 
@@ -64,24 +96,25 @@ interface Part {
 export function compilePlan(
   type: GraphQLObjectType,
   fields: readonly SelectedField[],
-  texts: LeafTexts,
+  texts: FieldTexts,
 ): Writer {
   const parts = fields.map((field, at) => compileField(type, field, at === 0 ? '{' : ',', texts));
   return (value, context) => {
-    const leaves = texts.of(value as object);
+    const known = texts.of(value as object);
     let text = '';
     for (let at = 0; at < parts.length; at++) {
-      const { head, place, write } = parts[at] as Part;
+      const { head, kept, write } = parts[at] as Part;
+      const { place } = kept;
       if (place === undefined) {
         text += head + write(value, context);
         continue;
       }
-      let leaf = leaves[place];
-      if (leaf === undefined) {
-        leaf = write(value, context);
-        leaves[place] = leaf;
+      let field = known[place];
+      if (field === undefined) {
+        field = write(value, context);
+        known[place] = field;
       }
-      text += head + leaf;
+      text += head + field;
     }
     return `${text}}`;
   };
@@ -91,12 +124,12 @@ function compileField(
   type: GraphQLObjectType,
   field: SelectedField,
   before: string,
-  texts: LeafTexts,
+  texts: FieldTexts,
 ): Part {
   const head = `${before}${JSON.stringify(field.responseKey)}:`;
   if (field.fieldName === '__typename') {
     const name = JSON.stringify(type.name);
-    return { head, place: undefined, write: () => name };
+    return { head, kept: { place: undefined }, write: () => name };
   }
   const definition = type.getFields()[field.fieldName];
   if (definition === undefined)
@@ -105,23 +138,23 @@ function compileField(
   const { resolve, args: definedArgs } = definition;
   const { fieldName, args } = field;
   const isOwnLeaf = isLeafType(getNamedType(definition.type)) && definedArgs.length === 0;
-  const place = isOwnLeaf ? texts.placeOf(type, fieldName) : undefined;
+  const kept = isOwnLeaf ? texts.ofLeaf(type, fieldName) : texts.ofSelection(type, field);
   if (resolve === undefined) {
     return {
       head,
-      place,
+      kept,
       write: (parent, context) => write((parent as Record<string, unknown>)[fieldName], context),
     };
   }
   const info = { fieldName } as GraphQLResolveInfo;
   return {
     head,
-    place,
+    kept,
     write: (parent, context) => write(resolve(parent, args, context, info), context),
   };
 }
 
-function compileValue(type: GraphQLOutputType, field: SelectedField, texts: LeafTexts): Writer {
+function compileValue(type: GraphQLOutputType, field: SelectedField, texts: FieldTexts): Writer {
   if (isNonNullType(type)) {
     const write = compileValue(type.ofType, field, texts);
     return (value, context) => {

@@ -9,7 +9,7 @@ import {
 } from 'graphql';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { Logger } from '../observability/log.ts';
-import { LeafTexts } from './plan.ts';
+import { FieldTexts } from './plan.ts';
 import { type ClientOperation, contractWriter, executedAnswer } from './rendering.ts';
 import { type SelectedField, selectedFields } from './selection.ts';
 
@@ -59,7 +59,7 @@ export class Projections {
   readonly #schema: GraphQLSchema;
   readonly #log: Logger;
   /** The leaves of every state, for whoever writes states with the same context. */
-  readonly texts = new LeafTexts();
+  readonly texts = new FieldTexts();
   readonly #projections = new Map<string, WeakRef<Projection>>();
   readonly #unused = new FinalizationRegistry<string>((selection) => {
     if (this.#projections.get(selection)?.deref() === undefined)

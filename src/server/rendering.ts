@@ -9,7 +9,7 @@ import type { ContractState } from '../hub/contract-state.ts';
 import type { Logger } from '../observability/log.ts';
 import type { GatewayContext } from '../schema/context.ts';
 import { clientError } from './errors.ts';
-import { compilePlan, type LeafTexts, NotPlannable } from './plan.ts';
+import { compilePlan, type FieldTexts, NotPlannable } from './plan.ts';
 import type { SelectedField, VariableValues } from './selection.ts';
 
 /** An operation as a client sent it, parsed and valid. */
@@ -27,7 +27,7 @@ export type ContractWriter = (state: ContractState, context: GatewayContext) => 
 export function contractWriter(
   type: GraphQLObjectType,
   fields: readonly SelectedField[],
-  texts: LeafTexts,
+  texts: FieldTexts,
 ): ContractWriter | undefined {
   try {
     return compilePlan(type, fields, texts);

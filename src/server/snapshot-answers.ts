@@ -15,7 +15,7 @@ import type { ContractHub } from '../hub/hub.ts';
 import type { GatewayContext } from '../schema/context.ts';
 import { checkedWaitMs, contractKeys, oneContractKey } from '../schema/contract-arguments.ts';
 import type { Documents } from './documents.ts';
-import type { LeafTexts } from './plan.ts';
+import type { FieldTexts } from './plan.ts';
 import { type ContractWriter, contractWriter } from './rendering.ts';
 import { leafCount, type SelectedField, selectedFields, type VariableValues } from './selection.ts';
 
@@ -71,7 +71,7 @@ export class SnapshotAnswers {
   readonly #documents: Documents;
   readonly #hub: ContractHub;
   readonly #access: Access;
-  readonly #texts: LeafTexts;
+  readonly #texts: FieldTexts;
   readonly #maxCost: number;
   readonly #selections = new Map<string, Selection>();
   readonly #requests = new Map<string, readonly ContractField[] | undefined>();
@@ -81,7 +81,7 @@ export class SnapshotAnswers {
     documents: Documents,
     hub: ContractHub,
     access: Access,
-    texts: LeafTexts,
+    texts: FieldTexts,
     maxCost: number,
   ) {
     this.#maxCost = maxCost;

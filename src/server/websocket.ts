@@ -4,6 +4,7 @@ import type { GraphQLSchema } from 'graphql';
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { LimitExceeded } from '../access/limit.ts';
+import type { ConnectionQuota } from '../access/quota.ts';
 import { ClientAccess, LIMIT_EXCEEDED } from './client-access.ts';
 import type { ClientAddresses } from './client-address.ts';
 import { ClientConnection } from './client-connection.ts';
@@ -78,19 +79,19 @@ export class ClientSockets {
 
   /** Takes over a connection that asks for an upgrade. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const address = this.#addresses.of(request);
+    let quota: ConnectionQuota;
     try {
-      const quota = this.#gateway.access.enter(address);
-      socket.once('close', () => quota.leave());
-      this.#server.handleUpgrade(request, socket, head, (client) => {
-        const id = (++this.#opened).toString(36);
-        const access = new ClientAccess(this.#gateway.access, quota, client, id, this.#gateway.log);
-        this.#take(client, access, request, socket);
-      });
+      quota = this.#gateway.access.enter(this.#addresses.of(request));
     } catch (error) {
       if (!(error instanceof LimitExceeded)) throw error;
       this.#refuse(request, socket, head);
+      return;
     }
+    leaveWith(socket, quota);
+    const token = tokenOfHeaders(request.headers);
+    this.#server.handleUpgrade(request, socket, head, (client) =>
+      this.#take(client, quota, token, socket),
+    );
   }
 
   /** Closes every connection with a code that clients come back on, spread over the drain time. */
@@ -112,20 +113,23 @@ export class ClientSockets {
     this.#server.close();
   }
 
-  #take(client: WebSocket, access: ClientAccess, request: IncomingMessage, socket: Duplex): void {
-    const { hub, slowReaders, log } = this.#gateway;
+  // What the closures of a function use lives as long as they do: nothing here may hold the request.
+  #take(
+    client: WebSocket,
+    quota: ConnectionQuota,
+    handshakeToken: string | undefined,
+    socket: Duplex,
+  ): void {
+    const { hub, slowReaders, log, access: known } = this.#gateway;
+    const access = new ClientAccess(known, quota, client, (++this.#opened).toString(36), log);
     const connection = new ClientConnection(client, socket, hub, this.#fanOut, slowReaders);
     const held: Client = { access, heardOfAtMs: performance.now() };
     this.#clients.set(client, held);
-    log.debug({ connectionId: access.id, address: access.quota.address }, 'a client has connected');
+    log.debug({ connectionId: access.id, address: quota.address }, 'a client has connected');
     const closed = this.#graphql.opened(
       {
         protocol: client.protocol,
-        send: (text) =>
-          new Promise((resolve, reject) => {
-            if (client.readyState !== client.OPEN) resolve();
-            else client.send(text, (error) => (error ? reject(error) : resolve()));
-          }),
+        send: (text) => sendText(client, text),
         close: (code, reason) => client.close(code, reason),
         onMessage: (handle) => {
           client.on('message', (data: RawData) => {
@@ -135,16 +139,14 @@ export class ClientSockets {
           });
         },
       },
-      { access, connection, handshakeToken: tokenOfHeaders(request.headers) },
+      { access, connection, handshakeToken },
     );
     client.on('pong', () => {
       held.heardOfAtMs = performance.now();
     });
     client.on('error', (error) => {
-      log.debug(
-        { connectionId: access.id, reason: error.message },
-        'a client broke the WebSocket protocol',
-      );
+      const { message } = error;
+      log.debug({ connectionId: access.id, reason: message }, 'a client broke the protocol');
     });
     client.once('close', (code, reason) => {
       this.#clients.delete(client);
@@ -186,4 +188,16 @@ export class ClientSockets {
       else client.ping();
     }
   }
+}
+
+/** A function of its own, so that the closure holds nothing but the quota. */
+function leaveWith(socket: Duplex, quota: ConnectionQuota): void {
+  socket.once('close', () => quota.leave());
+}
+
+function sendText(client: WebSocket, text: string): Promise<void> {
+  if (client.readyState !== client.OPEN) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    client.send(text, (error) => (error ? reject(error) : resolve()));
+  });
 }
