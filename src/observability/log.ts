@@ -1,4 +1,4 @@
-import { type Logger, pino, stdTimeFunctions } from 'pino';
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
 import pretty from 'pino-pretty';
 
 export type { Logger };
@@ -9,13 +9,14 @@ export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 
 /** One of {@link LOG_LEVELS}. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** The process's log on stdout: one JSON object a line, or text for a person where stdout is a terminal. */
-export function createLog(level: LogLevel): Logger {
+/** The process's log on stdout: one JSON object a line, or text for a person where stdout is a terminal; or the same lines to another destination. */
+export function createLog(level: LogLevel, destination?: DestinationStream): Logger {
   const options = {
     level,
     base: null,
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };
+  if (destination !== undefined) return pino(options, destination);
   return process.stdout.isTTY ? pino(options, pretty({ sync: true })) : pino(options);
 }
