@@ -83,6 +83,7 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
       version: VERSION,
       startedAtMs,
       uptimeSeconds: (Date.now() - startedAtMs) / 1000,
+      simulated: simulator !== undefined,
       ready: reasons.length === 0,
       reasons,
       upstream: {

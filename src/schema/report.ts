@@ -6,6 +6,8 @@ export interface GatewayReport {
   /** Epoch milliseconds. */
   readonly startedAtMs: number;
   readonly uptimeSeconds: number;
+  /** Whether the data is invented. */
+  readonly simulated: boolean;
   readonly ready: boolean;
   /** Why it is not ready, in words. */
   readonly reasons: readonly string[];

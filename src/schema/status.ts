@@ -173,6 +173,10 @@ export const GatewayStatusType = builder.objectRef<GatewayReport>('GatewayStatus
       nullable: false,
       description: 'For how many seconds it has been running.',
     }),
+    simulated: t.exposeBoolean('simulated', {
+      nullable: false,
+      description: 'Whether all data is invented by the embedded simulator.',
+    }),
     ready: t.exposeBoolean('ready', {
       nullable: false,
       description: 'Whether it can do its job, as `/ready` says.',

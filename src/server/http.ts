@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { GraphQLSchema } from 'graphql';
 import { codedError } from '../schema/errors.ts';
 import { SAFE_HEADERS, sendError, sendJson } from './answers.ts';
+import { boardPages } from './board.ts';
 import { ClientAddresses } from './client-address.ts';
 import type { ServerGateway } from './context.ts';
 import { Documents } from './documents.ts';
@@ -134,11 +135,25 @@ export class GatewayServer {
     return new Map<string, Answer>([
       [GRAPHQL_PATH, this.#gateway.graphiql ? this.#withGraphiql(graphql) : graphql],
       [STREAM_PATH, graphql],
-      ['/', (_request, response) => void response.writeHead(302, { location: GRAPHQL_PATH }).end()],
+      ...this.#boardRoutes(),
       ['/health', (_request, response) => sendJson(response, 200, { status: 'ok' })],
       ['/ready', (_request, response) => this.#ready(response)],
       ['/metrics', (_request, response) => this.#metrics(response)],
     ]);
+  }
+
+  #boardRoutes(): [string, Answer][] {
+    const pages = boardPages();
+    if (pages !== undefined) {
+      return Array.from(pages, ([path, page]) => [
+        path,
+        (request, response) => page.send(request, response),
+      ]);
+    }
+    this.#gateway.log.warn('the market board is not built: npm run build does that');
+    return [
+      ['/', (_request, response) => void response.writeHead(302, { location: GRAPHQL_PATH }).end()],
+    ];
   }
 
   #withGraphiql(graphql: Answer): Answer {
