@@ -209,7 +209,7 @@ describe.skipIf(!hasProgram('chromium', CHROMIUM))('the market board', () => {
     await exchange.exchange.close();
     await shows(page, 'name:Gold', 'status', 'Stale');
     await shows(page, 'name:Gold', 'last', '100');
-    expect(await cell(page, 'name:Gold', 'reason').innerText()).not.toBe('');
+    expect(await cell(page, 'name:Gold', 'reason').textContent()).not.toBe('');
     await accessible(page);
     await exchange.listen();
     await exchange.carries(names('Gold'));

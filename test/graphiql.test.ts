@@ -1,7 +1,8 @@
 import { chromium } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
-import { testGateway } from './kit/gateway.ts';
+import { testGateway, until } from './kit/gateway.ts';
 import { CHROMIUM, CHROMIUM_ARGUMENTS, hasProgram } from './kit/programs.ts';
+import { JWT, token } from './kit/tokens.ts';
 
 describe.runIf(hasProgram('chromium', CHROMIUM))('GraphiQL in Chromium', () => {
   test('shows a live subscription, says that its data is simulated, and asks no other host', async () => {
@@ -20,7 +21,6 @@ describe.runIf(hasProgram('chromium', CHROMIUM))('GraphiQL in Chromium', () => {
       await page.goto(`${gateway.url}/graphql`);
       await page.getByText('SIMULATED DATA: IME_URL').waitFor();
       await page.locator('.graphiql-execute-button').click();
-      await page.getByRole('menuitem', { name: 'Live' }).click();
       const result = page.locator('.result-window');
       await result.getByText('lastPrice').first().waitFor();
       const first = await result.textContent();
@@ -29,8 +29,53 @@ describe.runIf(hasProgram('chromium', CHROMIUM))('GraphiQL in Chromium', () => {
         first,
       );
       expect(gateway.report().subscriptions).toBe(1);
+      await page.locator('.graphiql-execute-button').click();
+      await until(() => gateway.report().subscriptions === 0, 'the subscription is stopped');
+      for (const [tab, shown] of [
+        ['Snapshot', 'spread'],
+        ['TwoContracts', 'lastPrice'],
+        ['SlowPace', 'sequence'],
+        ['Status', 'reconnects'],
+      ] as const) {
+        await page.locator('.graphiql-tab-button', { hasText: tab }).click();
+        // GraphiQL takes a moment after a tab was chosen until it knows the operation's name.
+        for (let tries = 0; tries < 10; tries++) {
+          await page.locator('.graphiql-execute-button').click();
+          const answered = result.getByText(shown).first().waitFor({ timeout: 2_000 });
+          if (await answered.then(() => true).catch(() => false)) break;
+        }
+        expect(await result.textContent()).not.toContain('"errors"');
+      }
       expect([...hosts]).toEqual([new URL(gateway.url).host]);
       expect(faults).toEqual([]);
+    } finally {
+      await browser.close();
+    }
+  }, 60_000);
+
+  test('takes a token from its headers tab, for queries and over the WebSocket', async () => {
+    const gateway = await testGateway(JWT);
+    const browser = await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_ARGUMENTS });
+    try {
+      const page = await browser.newPage();
+      await page.addInitScript(
+        (headers) => {
+          const query = 'subscription Live { contractUpdates(names: ["x"]) { id } }';
+          const tab = { id: '1', hash: null, title: 'Live', query, variables: null, headers };
+          const tabs = {
+            tabs: [{ ...tab, operationName: 'Live', response: null }],
+            activeTabIndex: 0,
+          };
+          localStorage.setItem('graphiql:tabState', JSON.stringify(tabs));
+          localStorage.setItem('graphiql:headers', headers);
+          localStorage.setItem('graphiql:shouldPersistHeaders', 'true');
+          localStorage.setItem('graphiql:query', query);
+        },
+        JSON.stringify({ Authorization: `Bearer ${await token()}` }),
+      );
+      await page.goto(`${gateway.url}/graphql`);
+      await page.locator('.graphiql-execute-button').click();
+      await page.locator('.result-window').getByText('name:x').first().waitFor();
     } finally {
       await browser.close();
     }
