@@ -37,7 +37,7 @@ export function wsClient(gateway: Gateway, options: Partial<ClientOptions> = {})
     webSocketImpl: WebSocket,
     ...options,
   });
-  onTestFinished(() => void client.dispose());
+  onTestFinished(() => Promise.resolve(client.dispose()).catch(() => {}));
   return client;
 }
 
