@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { gzipSync } from 'node:zlib';
+import axeCore from 'axe-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { formatChange, formatDigits, formatPercent } from '../src/board/digits.ts';
@@ -10,8 +10,6 @@ import type { Gateway } from '../src/gateway.ts';
 import { names, TestExchange, testGateway, until } from './kit/gateway.ts';
 import { CHROMIUM, CHROMIUM_ARGUMENTS, hasProgram } from './kit/programs.ts';
 import { JWT, token } from './kit/tokens.ts';
-
-const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 describe('the numbers of the board', () => {
   const english = numberStyle('en', false);
@@ -73,7 +71,7 @@ describe.skipIf(!hasProgram('chromium', CHROMIUM))('the market board', () => {
     cell(page, key, column).filter({ hasText: text }).waitFor();
 
   async function accessible(page: Page): Promise<void> {
-    await page.evaluate(readFileSync(AXE, 'utf8'));
+    await page.evaluate(axeCore.source);
     const violations = await page.evaluate(async () => {
       const { axe } = globalThis as unknown as {
         axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };

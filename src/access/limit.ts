@@ -42,7 +42,7 @@ export class LimitExceeded extends Error {
 }
 
 /** Limits for each principal, over all its connections; `Infinity` for none. */
-export interface UsageLimits {
+interface UsageLimits {
   readonly connections: number;
   readonly contracts: number;
   /** Distinct selections of subscriptions at once. */

@@ -1,7 +1,7 @@
 import type { ContractKey } from '../contract/key.ts';
 
 /** What a pattern may look like, as a phrase that completes «expected …». */
-export const PATTERN_FORMS = 'name:… or id:… with * for any run of characters, or * for everything';
+const PATTERN_FORMS = 'name:… or id:… with * for any run of characters, or * for everything';
 
 /**
  * Which contracts somebody may see: patterns over contract keys. `*` stands for any run of characters,

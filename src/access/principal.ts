@@ -18,7 +18,7 @@ export interface Principal {
 }
 
 /** Limits of one principal over all its connections. */
-export interface PrincipalLimits {
+interface PrincipalLimits {
   readonly connections?: number | undefined;
   readonly contracts?: number | undefined;
 }

@@ -16,7 +16,7 @@ export interface UpdateWish {
 }
 
 /** A contract that a subscriber may not see, in the place of its states. */
-export interface RefusedContract {
+interface RefusedContract {
   readonly key: ContractKey;
   readonly refused: true;
 }

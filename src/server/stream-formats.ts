@@ -21,7 +21,7 @@ const NOT_KEPT = { 'cache-control': 'no-cache, no-transform', 'x-accel-buffering
  * Server-sent events, an operation each request. Source: graphql-sse's protocol, «distinct connections
  * mode».
  */
-export const SERVER_SENT_EVENTS: StreamFormat = {
+const SERVER_SENT_EVENTS: StreamFormat = {
   headers: { ...NOT_KEPT, 'content-type': 'text/event-stream; charset=utf-8' },
   start: ':\n\n',
   before: Buffer.from('event: next\ndata: '),
@@ -36,7 +36,7 @@ export const SERVER_SENT_EVENTS: StreamFormat = {
  * Parts of a multipart response. A part counts as complete with the boundary behind it, so each is
  * written with that. Source: Apollo's multipart protocol for subscriptions, version 1.0.
  */
-export const MULTIPART: StreamFormat = {
+const MULTIPART: StreamFormat = {
   headers: {
     ...NOT_KEPT,
     'content-type': 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0',

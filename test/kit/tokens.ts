@@ -1,7 +1,7 @@
 import { SignJWT } from 'jose';
 
 /** A shared secret for tests, long enough for HS256. */
-export const SECRET = 'a secret that is long enough for HS256';
+const SECRET = 'a secret that is long enough for HS256';
 
 /** Settings of a gateway that takes tokens of {@link token}. */
 export const JWT = { AUTH: 'jwt', JWT_SECRET: SECRET } as const;
