@@ -14,12 +14,17 @@ const browser = await chromium.launch({
 });
 try {
   const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  const picture = async (name: string) => {
+    await page.waitForTimeout(3_000);
+    await page.screenshot({ path: fileURLToPath(new URL(name, import.meta.url)) });
+  };
+  await page.goto(`${gateway.url}/?lang=en&theme=light&pin=name:Gold+Bar+DE05`);
+  await page.locator('tbody tr').nth(20).waitFor();
+  await picture('board.png');
   await page.goto(`${gateway.url}/graphql`);
   await page.locator('.graphiql-execute-button').click();
-  await page.getByRole('menuitem', { name: 'Live' }).click();
   await page.locator('.result-window').getByText('lastPrice').first().waitFor();
-  await page.waitForTimeout(3_000);
-  await page.screenshot({ path: fileURLToPath(new URL('graphiql.png', import.meta.url)) });
+  await picture('graphiql.png');
 } finally {
   await browser.close();
   await gateway.close();
