@@ -64,6 +64,12 @@ class RawClient {
     }
   }
 
+  /** Stops reading, or reads on. */
+  pause(isPaused: boolean): void {
+    if (isPaused) this.#socket.pause();
+    else this.#socket.resume();
+  }
+
   close(): void {
     this.#socket.destroy();
   }
@@ -178,6 +184,11 @@ export class Load {
       });
       await Promise.all(opening);
     }
+  }
+
+  /** The client at a place stops reading, or reads on. */
+  pause(place: number, isPaused: boolean): void {
+    this.#clients[place]?.pause(isPaused);
   }
 
   /** Forgets what was received so far. */

@@ -5,7 +5,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { type Measurement, ROWS } from './rows.ts';
+import type { Measurement } from './measurement.ts';
+import { ROWS } from './rows.ts';
 import { type ServerKind, UpstreamProcess } from './servers.ts';
 
 const { values } = parseArgs({
@@ -22,6 +23,7 @@ const range = (all: readonly number[]) =>
 const measured = new Map<string, Measurement[]>();
 const upstream = await UpstreamProcess.start();
 const failures: string[] = [];
+const notes: string[] = [];
 for (let round = 1; round <= rounds; round++) {
   for (const { title, servers, unit, measure } of rows) {
     // Interleaved, so that what the machine does meanwhile falls on all alike.
@@ -31,7 +33,9 @@ for (let round = 1; round <= rounds; round++) {
         const key = `${title} ${kind}`;
         measured.set(key, [...(measured.get(key) ?? []), measurement]);
         const p99 = measurement.p99Ms === undefined ? '' : `, p99 ${number(measurement.p99Ms)} ms`;
-        say(`round ${round}: ${title}: ${kind} ${number(measurement.value)} ${unit}${p99}`);
+        const note = measurement.note === undefined ? '' : `; ${measurement.note}`;
+        if (measurement.note !== undefined) notes.push(`${title}: ${measurement.note}`);
+        say(`round ${round}: ${title}: ${kind} ${number(measurement.value)} ${unit}${p99}${note}`);
       } catch (error) {
         failures.push(
           `round ${round}: ${title}: ${kind}: ${error instanceof Error ? error.message : error}`,
@@ -65,6 +69,8 @@ for (const [title, base] of [
   ['1,000 clients with 1,000 different lists of contracts, one selection', one],
   ['100 distinct selections, one update at a time', one],
   ['100 distinct selections, ten contracts in a tick', ten],
+  ['250 clients instead of 1,000, one update at a time', one],
+  ['1,000 clients, and 4,000 subscriptions that receive nothing', one],
 ] as const) {
   const ratios = of(title, 'gateway').flatMap((value, at) => (base[at] ? [value / base[at]] : []));
   if (ratios.length > 0)
@@ -79,7 +85,8 @@ const version = (name: string) =>
 const versions = ['graphql', 'graphql-yoga', 'graphql-ws', 'mercurius', 'ws'].map(
   (name) => `${name} ${version(name)}`,
 );
-const table = `| what | server | smallest to largest of ${rounds} rounds | ratio |\n| --- | --- | --- | --- |\n${lines.join('\n')}`;
+const seen = notes.length > 0 ? `\n\n${notes.map((text) => `- ${text}`).join('\n')}` : '';
+const table = `| what | server | smallest to largest of ${rounds} rounds | ratio |\n| --- | --- | --- | --- |\n${lines.join('\n')}${seen}`;
 say(`\n${table}`);
 if (values.only === '') {
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node}`;

@@ -1,24 +1,12 @@
-import { Agent, request } from 'node:http';
+import { capacity, latencyAt, stoppedClient } from './capacity.ts';
 import { Load } from './load.ts';
+import { type Measurement, SELECTION, sleep, subscriptionTo } from './measurement.ts';
+import { emptyQueries, snapshotQueries } from './queries.ts';
 import { type ServerKind, ServerProcess, type UpstreamProcess } from './servers.ts';
 
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const CLIENTS = 1_000;
 const MEASURE_MS = 4_000;
 const IDLE_CLIENTS = 5_000;
-const QUERIES = 2_000;
-
-const SELECTION = `id status snapshot { sequence timestamp
-  bestLimits { level buyQuantity buyPrice sellQuantity sellPrice }
-  aggregate { date time tradeCount totalVolume totalValue closingPrice lastPrice lowPrice highPrice openPrice previousClose }
-  allowedPriceRange { minAllowedPrice maxAllowedPrice }
-  contractInfo { openInterest openInterestChanges } }`;
-
-/** One measurement: what it costs, and in what unit. */
-export interface Measurement {
-  readonly value: number;
-  readonly p99Ms?: number;
-}
 
 /** A row of the comparison. */
 export interface Row {
@@ -36,14 +24,19 @@ interface Delivery {
   readonly selections?: number;
   /** Whether each client adds a contract of its own that is never published. */
   readonly ownList?: boolean;
+  readonly clients?: number;
+  /** Further clients, whose contract is never published. */
+  readonly quietClients?: number;
 }
 
 /** CPU time of the whole server process for each delivered frame, in microseconds. */
-function delivery({ together, everyMs, selections = 1, ownList = false }: Delivery) {
+function delivery(wish: Delivery) {
+  const { together, everyMs, selections = 1, ownList = false } = wish;
+  const { clients = CLIENTS, quietClients = 0 } = wish;
   return async (kind: ServerKind, upstream: UpstreamProcess): Promise<Measurement> => {
     const published = Array.from({ length: together }, (_, at) => `c${at}`);
     const quiet = ownList ? Array.from({ length: CLIENTS }, (_, at) => `q${at}`) : [];
-    const server = await ServerProcess.start(kind, upstream.url, [...published, ...quiet]);
+    const server = await ServerProcess.start(kind, upstream.url, [...published, ...quiet, 'quiet']);
     const load = new Load();
     try {
       // A gateway takes a moment to have all its contracts carried.
@@ -59,10 +52,18 @@ function delivery({ together, everyMs, selections = 1, ownList = false }: Delive
       };
       await load.open(
         server.port,
-        CLIENTS,
+        clients,
         kind === 'relay' ? undefined : query,
         'graphql-transport-ws',
       );
+      if (quietClients > 0) {
+        await load.open(
+          server.port,
+          quietClients,
+          () => subscriptionTo(['quiet']),
+          'graphql-transport-ws',
+        );
+      }
       await sleep(1_500);
       upstream.publish({ names: published, everyMs });
       await sleep(1_500);
@@ -72,7 +73,7 @@ function delivery({ together, everyMs, selections = 1, ownList = false }: Delive
       const cpu = server.cpuSeconds() - before;
       const { frames, latenciesMs, wrong } = load.received;
       upstream.publish({ names: [], everyMs: 0 });
-      const expected = (MEASURE_MS / everyMs) * together * CLIENTS;
+      const expected = (MEASURE_MS / everyMs) * together * clients;
       if (wrong > 0) throw new Error(`${kind}: ${wrong} sampled frames are wrong`);
       if (frames < 0.8 * expected)
         throw new Error(`${kind}: ${frames} frames, expected ${expected}`);
@@ -93,11 +94,7 @@ async function idleMemory(kind: ServerKind, upstream: UpstreamProcess): Promise<
   const load = new Load();
   try {
     await sleep(1_500);
-    const query = () => ({
-      query: `subscription ($names: [String!]) { contractUpdates(names: $names) { ${SELECTION} } }`,
-      variables: { names: ['c0'] },
-    });
-    const subscription = kind === 'relay' ? undefined : query;
+    const subscription = kind === 'relay' ? undefined : () => subscriptionTo(['c0']);
     // The first connections fill what is shared and what the heap keeps in reserve.
     await load.open(server.port, 500, subscription, 'graphql-transport-ws');
     await sleep(2_000);
@@ -111,61 +108,23 @@ async function idleMemory(kind: ServerKind, upstream: UpstreamProcess): Promise<
   }
 }
 
-/** CPU time of a query for ten snapshots over HTTP, in microseconds. */
-async function snapshotQueries(kind: ServerKind, upstream: UpstreamProcess): Promise<Measurement> {
-  const names = Array.from({ length: 10 }, (_, at) => `c${at}`);
+/** CPU time of a message that no client subscribes to, in microseconds. */
+async function unheard(kind: ServerKind, upstream: UpstreamProcess): Promise<Measurement> {
+  const names = Array.from({ length: 20 }, (_, at) => `c${at}`);
+  const everyMs = 10;
   const server = await ServerProcess.start(kind, upstream.url, names);
-  const agent = new Agent({ keepAlive: true, maxSockets: 10 });
   try {
     await sleep(1_500);
-    upstream.publish({ names, everyMs: 200 });
-    await sleep(1_000);
-    const body = JSON.stringify({
-      query: `query ($names: [String!]) { contracts(names: $names) { ${SELECTION} } }`,
-      variables: { names },
-    });
-    const ask = () =>
-      new Promise<string>((resolve, reject) => {
-        const asked = request(
-          {
-            port: server.port,
-            path: '/graphql',
-            method: 'POST',
-            agent,
-            headers: {
-              'content-type': 'application/json',
-              'content-length': Buffer.byteLength(body),
-            },
-          },
-          (response) => {
-            let text = '';
-            response.on('data', (chunk) => {
-              text += chunk;
-            });
-            response.on('end', () => resolve(text));
-          },
-        );
-        asked.on('error', reject);
-        asked.end(body);
-      });
-    const askMany = async (count: number) => {
-      let left = count;
-      const ten = Array.from({ length: 10 }, async () => {
-        while (left-- > 0) {
-          const text = await ask();
-          if (!text.includes('"lastPrice"') || text.includes('"errors"'))
-            throw new Error(text.slice(0, 200));
-        }
-      });
-      await Promise.all(ten);
-    };
-    await askMany(500);
+    upstream.publish({ names, everyMs });
+    await sleep(1_500);
     const before = server.cpuSeconds();
-    await askMany(QUERIES);
-    return { value: ((server.cpuSeconds() - before) / QUERIES) * 1e6 };
+    const messages = await server.metric('ime_gateway_upstream_messages_total');
+    await sleep(MEASURE_MS);
+    const cpu = server.cpuSeconds() - before;
+    const read = (await server.metric('ime_gateway_upstream_messages_total')) - messages;
+    return { value: (cpu / read) * 1e6 };
   } finally {
     upstream.publish({ names: [], everyMs: 0 });
-    agent.destroy();
     server.stop();
   }
 }
@@ -231,5 +190,47 @@ export const ROWS: readonly Row[] = [
     unit: 'µs CPU a query',
     servers: ['gateway', 'yoga', 'mercurius'],
     measure: snapshotQueries,
+  },
+  {
+    title: 'An empty query over HTTP: { __typename }',
+    unit: 'µs CPU a query',
+    servers: ['gateway', 'yoga', 'mercurius'],
+    measure: emptyQueries,
+  },
+  {
+    title: 'p99 latency at 20,000 frames a second, 1,000 clients',
+    unit: 'ms',
+    servers: ['gateway', 'relay'],
+    measure: latencyAt,
+  },
+  {
+    title: 'Most frames a second with a p99 under 50 ms, 500 clients',
+    unit: 'frames a second',
+    servers: ['gateway', 'relay'],
+    measure: capacity,
+  },
+  {
+    title: 'One client of 200 stops for a minute: p99 of the others, times that before',
+    unit: '×',
+    servers: ['gateway'],
+    measure: stoppedClient,
+  },
+  {
+    title: '250 clients instead of 1,000, one update at a time',
+    unit: 'µs CPU a frame',
+    servers: ['gateway'],
+    measure: delivery({ together: 1, everyMs: 50, clients: 250 }),
+  },
+  {
+    title: '1,000 clients, and 4,000 subscriptions that receive nothing',
+    unit: 'µs CPU a frame',
+    servers: ['gateway'],
+    measure: delivery({ together: 1, everyMs: 50, quietClients: 4_000 }),
+  },
+  {
+    title: 'Messages of IME that nobody subscribes to',
+    unit: 'µs CPU a message',
+    servers: ['gateway'],
+    measure: unheard,
   },
 ];

@@ -68,6 +68,8 @@ export class ServerProcess {
             IME_URL: upstreamUrl,
             IME_PINNED_NAMES: names.join(','),
             MAX_OPERATIONS_PER_SECOND: '1000000',
+            // A client that stops for a minute is measured, not closed.
+            CLIENT_STALL_MS: '600000',
           },
           stdio: ['ignore', 'pipe', 'inherit'],
         },
@@ -93,6 +95,12 @@ export class ServerProcess {
     const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  }
+
+  /** The value of one of the gateway's metrics. */
+  async metric(name: string): Promise<number> {
+    const text = await (await fetch(`http://127.0.0.1:${this.port}/metrics`)).text();
+    return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
   }
 
   /** Resident memory, in bytes. */

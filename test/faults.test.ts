@@ -38,7 +38,7 @@ describe('a service that fails', () => {
     // With full jitter the waits of eight seconds are at least 250 ms, on average 3.9 s after five dials.
     expect(market.exchange.dials).toBeLessThanOrEqual(12);
     expect(lastStatus(inbox)).toBe('PENDING');
-    expect(gateway.report()).toMatchObject({ ready: false });
+    await until(() => !gateway.report().ready, 'it is not ready');
     market.exchange.faults.dieOnOpenMs = undefined;
     // By now the backoff may be as long as it gets.
     await market.carries(names('A'), 35_000);
