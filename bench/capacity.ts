@@ -11,7 +11,7 @@ const CAPACITY_EVERY_MS = 20;
 const CAPACITY_MEASURE_MS = 2_000;
 const MOST_P99_MS = 50;
 /** Contracts in a tick, tried one after the other until the latency is too high. */
-const STEPS = [1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96];
+const STEPS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96];
 const STOPPED_CLIENTS = 200;
 const STOPPED_CONTRACTS = 20;
 const STOPPED_EVERY_MS = 20;

@@ -55,6 +55,7 @@ export class ServerProcess {
     kind: ServerKind,
     upstreamUrl: string,
     names: readonly string[],
+    settings: Readonly<Record<string, string>> = {},
   ): Promise<ServerProcess> {
     if (kind === 'gateway') {
       const child = spawn(
@@ -70,6 +71,7 @@ export class ServerProcess {
             MAX_OPERATIONS_PER_SECOND: '1000000',
             // A client that stops for a minute is measured, not closed.
             CLIENT_STALL_MS: '600000',
+            ...settings,
           },
           stdio: ['ignore', 'pipe', 'inherit'],
         },

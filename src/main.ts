@@ -53,7 +53,7 @@ function announce(gateway: Gateway, log: Logger): void {
   const lines = [
     'SIMULATED DATA',
     'IME_URL is not set: every price is invented by the embedded simulator.',
-    `Open ${gateway.url}/graphql in a browser and press the play button.`,
+    `Open ${gateway.url} for the market board, ${gateway.url}/graphql for GraphiQL.`,
   ];
   const width = Math.max(...lines.map((line) => line.length));
   const framed = lines.map((line) => `│ ${line.padEnd(width)} │`).join('\n');

@@ -32,7 +32,7 @@ const state: ContractState = {
   },
 };
 const context = { zone: TEHRAN } as GatewayContext;
-const projections = new Projections(schema, {} as Logger);
+const projections = new Projections(schema, {} as Logger, context);
 
 function projectionOf(
   source: string,
@@ -41,7 +41,7 @@ function projectionOf(
 ) {
   const document = parse(source);
   expect(validate(schema, document)).toEqual([]);
-  return projections.of({ document, operationName, variables, context });
+  return projections.of({ document, operationName, variables });
 }
 
 function byGraphqlJs(
@@ -129,7 +129,6 @@ describe('a projection', () => {
           document: parse(source),
           operationName: undefined,
           variables: { depth },
-          context,
         });
         for (const one of [state, partial, pending]) {
           expect(projection.payload(one).toString('utf8')).toBe(

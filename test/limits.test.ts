@@ -304,6 +304,8 @@ describe('operations', () => {
     expect((await ask(closed, query)).errors?.[0]?.message).toContain('introspection');
     const page = await fetch(`${closed.url}/graphql`, { headers: { accept: 'text/html' } });
     expect(await page.text()).not.toContain('<html');
+    const misspelt = await ask(closed, '{ contract(name: "x") { nme } }');
+    expect(misspelt.errors?.[0]?.message).toBe('Cannot query field "nme" on type "Contract".');
     expect((await ask(closed, '{ __typename }')).data).toEqual({ __typename: 'Query' });
   });
 

@@ -1,7 +1,7 @@
 import { auditServer } from 'graphql-http';
 import { describe, expect, test } from 'vitest';
 import { ask, Inbox, sseClient, UPDATES, wsClient } from './kit/clients.ts';
-import { names, TestExchange, testGateway } from './kit/gateway.ts';
+import { names, TestExchange, testGateway, until } from './kit/gateway.ts';
 
 describe('GraphQL over HTTP', () => {
   test('passes every audit of graphql-http', async () => {
@@ -53,6 +53,67 @@ describe('a snapshot query', () => {
     const startedMs = performance.now();
     await ask(gateway, query);
     expect(performance.now() - startedMs).toBeLessThan(300);
+  });
+
+  test('is answered from what is there exactly as by graphql-js', async () => {
+    const market = await new TestExchange().listen();
+    const gateway = await testGateway({ IME_URL: market.url, IME_PINNED_NAMES: 'A,B' });
+    await market.carries(names('A', 'B'));
+    for (const key of names('A', 'B')) market.publish(key, '12345678901234567891.50');
+    await until(() => gateway.report().contracts.LIVE === 2, 'both are live');
+    const post = async (body: object, accept: string) => {
+      const response = await fetch(`${gateway.url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept },
+        body: JSON.stringify(body),
+      });
+      return [response.status, response.headers.get('content-type'), await response.text()];
+    };
+    const bodies = [
+      { query: '{ contracts { id status } }' },
+      {
+        query:
+          '{ a: contract(name: "A") { ...F } b: contracts(names: ["B", "A", "B"]) { ...F } } fragment F on Contract { id snapshot { bestLimits(depth: 2) { level buyPrice } aggregate { lastPrice } spread midPrice publishedAt } }',
+      },
+      {
+        query:
+          'query ($n: [String!], $d: Int, $s: Boolean!) { contracts(names: $n) { id snapshot @include(if: $s) { bestLimits(depth: $d) { level } } __typename } }',
+        variables: { n: ['A'], d: 1, s: true },
+      },
+      {
+        query:
+          'query ($n: [String!], $d: Int, $s: Boolean!) { contracts(names: $n) { id snapshot @include(if: $s) { bestLimits(depth: $d) { level } } __typename } }',
+        variables: { n: ['B'], d: 3, s: false },
+      },
+      {
+        query: 'query X { contracts { name } } query Y { contract(name: "A") { contractId } }',
+        operationName: 'Y',
+      },
+      // What cannot be answered so is answered as ever.
+      { query: '{ contract(name: "A") { id } status { ready } }' },
+      { query: '{ contract { id } }' },
+      { query: '{ contracts(names: ["A", ""]) { id } }' },
+      {
+        query:
+          'query ($d: Int!) { contract(name: "A") { id snapshot { bestLimits(depth: $d) { level } } } }',
+        variables: { d: 'x' },
+      },
+      { query: '{ contract(name: "A", waitMs: -1) { id } }' },
+    ];
+    for (const body of bodies) {
+      for (const type of ['application/json', 'application/graphql-response+json']) {
+        const slow = await post(body, `${type};q=0.9`);
+        const fast = await post(body, type);
+        const again = await post(body, type);
+        expect(fast, JSON.stringify(body)).toEqual(slow);
+        expect(again).toEqual(slow);
+      }
+    }
+    market.publish('name:A', '2');
+    await until(() => gateway.report().upstream.messages === 3, 'the change has come');
+    expect((await post(bodies[0] as object, 'application/json'))[2]).toContain('"name:A"');
+    const changed = await ask(gateway, '{ contract(name: "A") { snapshot { sequence } } }');
+    expect(changed.data).toEqual({ contract: { snapshot: { sequence: '2' } } });
   });
 
   test('shows every field of a contract', async () => {

@@ -34,3 +34,13 @@ export function anonymous(address: string): Principal {
     credential: undefined,
   };
 }
+
+/** Somebody who may see nothing. */
+export const NOBODY: Principal = {
+  id: 'nobody',
+  contracts: new ContractPatterns([]),
+  operator: false,
+  expiresAtMs: undefined,
+  limits: {},
+  credential: undefined,
+};

@@ -161,12 +161,15 @@ export class ClientConnection implements TickMember {
     this.#fanOut.counts.frames += due.length;
     this.#fanOut.counts.bytes += bytes;
     if (this.#client.extensions === '') {
-      const written = Buffer.allocUnsafe(bytes);
+      // What the kernel takes at once leaves the buffer free for the next connection.
+      const isFlowing = this.#socket.writableLength === 0;
+      const written = isFlowing ? this.#fanOut.buffer(bytes) : Buffer.allocUnsafe(bytes);
       let end = 0;
       for (const { to, payload, bytes: messageBytes } of due) {
         end = to.writeMessage(payload, written, writeHeader(messageBytes, written, end));
       }
       this.#socket.write(written);
+      if (isFlowing && this.#socket.writableLength > 0) this.#fanOut.kept();
     } else {
       // Compression is the connection's own: each message goes through it.
       for (const { to, payload, bytes: messageBytes } of due) {

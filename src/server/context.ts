@@ -1,5 +1,5 @@
 import type { Access } from '../access/access.ts';
-import type { Principal } from '../access/principal.ts';
+import { NOBODY, type Principal } from '../access/principal.ts';
 import type { LocalTimeZone } from '../contract/local-time.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import type { Logger } from '../observability/log.ts';
@@ -75,4 +75,9 @@ export function operationContext(gateway: ServerGateway, asker: Asker): GatewayC
     zone,
     report: gateway.report,
   };
+}
+
+/** The context that states are rendered with for everybody: it holds no client and allows nothing. */
+export function sharedContext(gateway: ServerGateway): GatewayContext {
+  return operationContext(gateway, { principal: NOBODY, transport: 'http', requestId: 'shared' });
 }

@@ -126,7 +126,9 @@ export class Documents {
       return { errors: [codedError('QUERY_TOO_COMPLEX', message)] };
     }
     try {
-      const errors = validate(this.#schema, document, this.#rules);
+      // «Did you mean» would tell the schema word by word.
+      const hideSuggestions = !this.#limits.introspection;
+      const errors = validate(this.#schema, document, this.#rules, { hideSuggestions });
       if (errors.length === 0) return { document };
       this.#faults.set(document, errors);
       return { parsed: document, errors };

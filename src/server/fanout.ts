@@ -3,6 +3,8 @@ import type { WebSocket } from 'ws';
 /** The close code of a connection that takes nothing: its client comes back on it. */
 const TRY_AGAIN_LATER = 1013;
 const STALL_LOOK_MS = 1_000;
+/** The length of the buffer that connections write from one after the other; larger writes have their own. */
+const SHARED_BYTES = 16 * 1024;
 /** How long a stalled client is given to take the close frame before it is cut. */
 const CLOSE_TIMEOUT_MS = 2_000;
 
@@ -30,12 +32,24 @@ export class FanOut {
   readonly #backlogged = new Set<TickMember>();
   readonly #closing = new Set<NodeJS.Timeout>();
   readonly #flushed: (seconds: number) => void;
+  #shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
   #due: TickMember[] = [];
   #looking: NodeJS.Timeout | undefined;
 
   /** @param flushed told how long each tick took to write */
   constructor(flushed: (seconds: number) => void) {
     this.#flushed = flushed;
+  }
+
+  /** A buffer to write from, shared by all connections: free again once the kernel has taken it. */
+  buffer(bytes: number): Buffer {
+    if (bytes > this.#shared.length) return Buffer.allocUnsafe(bytes);
+    return this.#shared.subarray(0, bytes);
+  }
+
+  /** A socket has kept the buffer: another one takes its place. */
+  kept(): void {
+    this.#shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
   }
 
   /** The connection has something to write at the end of the tick. */

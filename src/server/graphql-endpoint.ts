@@ -1,54 +1,33 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type GraphQLSchema, getOperationAST, OperationTypeNode } from 'graphql';
+import type { GraphQLSchema } from 'graphql';
 import type { YogaServerInstance } from 'graphql-yoga';
-import type { ConnectionQuota } from '../access/quota.ts';
 import { AccessRefused, AccessUnavailable } from '../access/refused.ts';
-import type { Session } from '../access/session.ts';
 import type { GatewayContext } from '../schema/context.ts';
 import { codedError } from '../schema/errors.ts';
 import { sendError } from './answers.ts';
 import { readBody } from './body.ts';
 import type { ClientAddresses } from './client-address.ts';
 import { operationContext, type ServerGateway } from './context.ts';
-import { operationCost } from './cost.ts';
 import type { Documents } from './documents.ts';
 import { clientError, refusalStatus } from './errors.ts';
 import { type GraphqlRequest, readGraphqlRequest } from './graphql-request.ts';
 import { HttpRates } from './http-rate.ts';
+import type { HttpStreams, Visit } from './http-streams.ts';
 import type { Projections } from './projection.ts';
-import { SharedPayloads, subscribeShared } from './shared-results.ts';
 import { SnapshotAnswers } from './snapshot-answers.ts';
-import { streamFormat } from './stream-formats.ts';
-import type { StreamQuotas } from './stream-quotas.ts';
-import { StreamResponse } from './stream-response.ts';
 import { tokenOfHeaders } from './token.ts';
 import type { HttpAsker } from './yoga.ts';
-
-/** How long after the end of its token a single-connection stream is cut, in milliseconds. */
-const CUT_DELAY_MS = 1_000;
-
-/** What a request is served with once it is known who makes it. */
-interface Visit {
-  readonly session: Session;
-  readonly requestId: string;
-  /** Where it streams: what it uses as a connection. */
-  readonly quota: ConnectionQuota | undefined;
-}
 
 /** GraphQL over HTTP: who may, how fast, and the shortest way to an answer. */
 export class GraphqlEndpoint {
   readonly #gateway: ServerGateway;
-  readonly #schema: GraphQLSchema;
   readonly #documents: Documents;
-  readonly #projections: Projections;
   readonly #addresses: ClientAddresses;
-  readonly #streamQuotas: StreamQuotas;
   readonly #yoga: YogaServerInstance<HttpAsker, GatewayContext>;
   readonly #rates: HttpRates;
   readonly #snapshots: SnapshotAnswers;
-  readonly #streams = new Set<ServerResponse>();
-  #stalled = 0;
+  readonly #streams: HttpStreams;
 
   constructor(
     gateway: ServerGateway,
@@ -56,15 +35,13 @@ export class GraphqlEndpoint {
     documents: Documents,
     projections: Projections,
     addresses: ClientAddresses,
-    streamQuotas: StreamQuotas,
+    streams: HttpStreams,
     yoga: YogaServerInstance<HttpAsker, GatewayContext>,
   ) {
     this.#gateway = gateway;
-    this.#schema = schema;
     this.#documents = documents;
-    this.#projections = projections;
     this.#addresses = addresses;
-    this.#streamQuotas = streamQuotas;
+    this.#streams = streams;
     this.#yoga = yoga;
     this.#rates = new HttpRates(gateway.access.limits.operationsPerSecond, addresses);
     this.#snapshots = new SnapshotAnswers(
@@ -75,16 +52,6 @@ export class GraphqlEndpoint {
       projections.texts,
       gateway.maxCost,
     );
-  }
-
-  /** Responses that stream now. */
-  get streams(): ReadonlySet<ServerResponse> {
-    return this.#streams;
-  }
-
-  /** Streams that were cut because their client took nothing. */
-  get stalled(): number {
-    return this.#stalled;
   }
 
   /** Answers a request. */
@@ -103,7 +70,8 @@ export class GraphqlEndpoint {
     if (this.#answerFast(request, response, visit)) return;
     const asked = readGraphqlRequest(request, request.body);
     if (asked !== undefined && !this.#takeDocument(request, response, asked)) return;
-    if (asked !== undefined && (await this.#stream(request, response, visit))) return;
+    const query = this.#queryRequest(request);
+    if (await this.#streams.subscribe(request, response, query, visit)) return;
     const { session, requestId, quota } = visit;
     await this.#yoga(request, response, {
       session,
@@ -124,7 +92,7 @@ export class GraphqlEndpoint {
     try {
       if (!this.#rates.take(request)) throw access.tooFast();
       const session = await access.authenticate(tokenOfHeaders(request.headers), address);
-      const quota = this.#countStream(request, response, session, address);
+      const quota = this.#streams.enter(request, response, session, address);
       return { session, requestId, quota };
     } catch (error) {
       const status = refusalStatus(error);
@@ -141,49 +109,6 @@ export class GraphqlEndpoint {
       sendError(response, status, clientError(error, log));
       return undefined;
     }
-  }
-
-  /** @throws LimitExceeded where there are too many connections already */
-  #countStream(
-    request: IncomingMessage,
-    response: ServerResponse,
-    session: Session,
-    address: string,
-  ): ConnectionQuota | undefined {
-    const accept = request.headers.accept ?? '';
-    if (!accept.includes('text/event-stream') && !accept.includes('multipart/mixed')) {
-      return undefined;
-    }
-    const quota = this.#gateway.access.enter(address);
-    response.once('close', () => {
-      quota.leave();
-      this.#streams.delete(response);
-    });
-    this.#streams.add(response);
-    quota.identify(session);
-    if (isSingleConnection(request)) this.#tieStream(request, response, session, quota);
-    return quota;
-  }
-
-  /** A single-connection stream: operations find its quota, and it ends with its token. */
-  #tieStream(
-    request: IncomingMessage,
-    response: ServerResponse,
-    session: Session,
-    quota: ConnectionQuota,
-  ): void {
-    const token = request.headers['x-graphql-event-stream-token'];
-    const untie = this.#streamQuotas.opened(token, request.url ?? '', quota);
-    let cutting: NodeJS.Timeout | undefined;
-    const forget = session.onEnd(() => {
-      // Its operations tell their clients why before the stream is cut.
-      cutting = setTimeout(() => response.destroy(), CUT_DELAY_MS);
-    });
-    response.once('close', () => {
-      clearTimeout(cutting);
-      forget();
-      untie();
-    });
   }
 
   /** Answers from what is there already. @returns whether it did */
@@ -255,51 +180,6 @@ export class GraphqlEndpoint {
       return false;
     }
   }
-
-  /** Streams a subscription to a client that asks for a stream. @returns whether it did */
-  async #stream(
-    request: IncomingMessage & { body?: string },
-    response: ServerResponse,
-    { session, requestId, quota }: Visit,
-  ): Promise<boolean> {
-    const format = streamFormat(request.headers.accept);
-    if (format === undefined || quota === undefined || isSingleConnection(request)) return false;
-    const asked = this.#queryRequest(request);
-    const document = asked && this.#documents.prepare(asked.query).document;
-    const operation = document && getOperationAST(document, asked.operationName);
-    if (!document || operation?.operation !== OperationTypeNode.SUBSCRIPTION) return false;
-    const { hub, access, log, slowReaders, maxCost } = this.#gateway;
-    const stream = new StreamResponse(response, format, slowReaders.stallMs);
-    try {
-      const { operationName, variables } = asked;
-      const cost = operationCost(this.#schema, document, operationName, variables, hub.size);
-      if (cost > maxCost) throw access.tooCostly(cost, maxCost);
-      const { principal } = session;
-      const contextValue = operationContext(this.#gateway, {
-        principal,
-        transport: 'http',
-        requestId,
-      });
-      const args = {
-        schema: this.#schema,
-        document,
-        contextValue,
-        variableValues: variables ?? null,
-        operationName: operationName ?? null,
-      };
-      const payloads = await subscribeShared(args, hub, this.#projections, quota);
-      if (!(payloads instanceof SharedPayloads)) {
-        stream.fail((payloads.errors ?? []).map((error) => clientError(error, log)));
-        return true;
-      }
-      const end = await stream.write(payloads, session);
-      if (end === 'stalled') this.#stalled++;
-      log.debug({ requestId, end }, 'a stream has ended');
-    } catch (error) {
-      stream.fail([clientError(error, log)]);
-    }
-    return true;
-  }
 }
 
 /** The media type that graphql-yoga answers with; `undefined` where that is not plain to see. */
@@ -310,9 +190,4 @@ function answerType(accept: string | undefined): string | undefined {
     return 'application/graphql-response+json';
   }
   return undefined;
-}
-
-/** Whether a request goes to graphql-sse's single-connection mode. */
-function isSingleConnection(request: IncomingMessage): boolean {
-  return !/^\/graphql(\?|$)/.test(request.url ?? '');
 }

@@ -6,11 +6,12 @@ import { codedError } from '../schema/errors.ts';
 import { SAFE_HEADERS, sendError, sendJson } from './answers.ts';
 import { boardPages } from './board.ts';
 import { ClientAddresses } from './client-address.ts';
-import type { ServerGateway } from './context.ts';
+import { type ServerGateway, sharedContext } from './context.ts';
 import { Documents } from './documents.ts';
 import type { FanOutCounts } from './fanout.ts';
 import { graphiqlPage } from './graphiql.ts';
 import { GraphqlEndpoint } from './graphql-endpoint.ts';
+import { HttpStreams } from './http-streams.ts';
 import { Origins } from './origins.ts';
 import { Page, scriptHashes } from './page.ts';
 import { Projections } from './projection.ts';
@@ -50,6 +51,7 @@ export class GatewayServer {
   readonly #http: Server;
   readonly #sockets: ClientSockets;
   readonly #endpoint: GraphqlEndpoint;
+  readonly #streams: HttpStreams;
   readonly #origins: Origins;
   readonly #projections: Projections;
   readonly #routes: ReadonlyMap<string, Answer>;
@@ -60,11 +62,12 @@ export class GatewayServer {
     const { access, documentLimits, trustedDocuments, log } = gateway;
     const addresses = new ClientAddresses(gateway.proxies);
     this.#origins = new Origins(gateway.origins, addresses);
-    this.#projections = new Projections(schema, log);
+    this.#projections = new Projections(schema, log, sharedContext(gateway));
     const documents = new Documents(schema, documentLimits, trustedDocuments, () => {
       access.hits.document++;
     });
     const quotas = new StreamQuotas();
+    this.#streams = new HttpStreams(gateway, schema, documents, this.#projections, quotas);
     this.#sockets = new ClientSockets(gateway, schema, documents, this.#projections, addresses);
     this.#endpoint = new GraphqlEndpoint(
       gateway,
@@ -72,7 +75,7 @@ export class GatewayServer {
       documents,
       this.#projections,
       addresses,
-      quotas,
+      this.#streams,
       createHttpGraphql(gateway, schema, documents, this.#projections, quotas),
     );
     this.#routes = this.#routeTable();
@@ -92,8 +95,8 @@ export class GatewayServer {
     const { counts } = this.#sockets;
     return {
       webSockets: this.#sockets.size,
-      streams: this.#endpoint.streams.size,
-      fanOut: { ...counts, stalled: counts.stalled + this.#endpoint.stalled },
+      streams: this.#streams.open.size,
+      fanOut: { ...counts, stalled: counts.stalled + this.#streams.stalled },
       renderings: this.#projections.renderings,
       projections: this.#projections.size,
     };
@@ -118,7 +121,7 @@ export class GatewayServer {
   async close(): Promise<void> {
     this.#draining = true;
     // A stream that is completed is over for its client; one that breaks is taken up again.
-    const streams = [...this.#endpoint.streams];
+    const streams = [...this.#streams.open];
     await Promise.all([
       this.#sockets.close(),
       spreadOver(this.#gateway.drainMs, streams, (response) => response.destroy()),

@@ -143,7 +143,6 @@ export function protocolOptions(
         document: args.document,
         operationName: args.operationName ?? undefined,
         variables: args.variableValues ?? undefined,
-        context: args.contextValue as GatewayContext,
       });
       // graphql-ws keeps these for as long as the subscription lives, and nothing reads them any more.
       Object.assign(args, { variableValues: undefined, contextValue: undefined });

@@ -9,6 +9,7 @@ import {
 } from 'graphql';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { Logger } from '../observability/log.ts';
+import type { GatewayContext } from '../schema/context.ts';
 import { FieldTexts } from './plan.ts';
 import { type ClientOperation, contractWriter, executedAnswer } from './rendering.ts';
 import { type SelectedField, selectedFields } from './selection.ts';
@@ -58,6 +59,7 @@ export class Projection {
 export class Projections {
   readonly #schema: GraphQLSchema;
   readonly #log: Logger;
+  readonly #context: GatewayContext;
   /** The leaves of every state, for whoever writes states with the same context. */
   readonly texts = new FieldTexts();
   readonly #projections = new Map<string, WeakRef<Projection>>();
@@ -67,9 +69,11 @@ export class Projections {
   });
   #renderings = 0;
 
-  constructor(schema: GraphQLSchema, log: Logger) {
+  /** @param context what states are rendered with: nobody's in particular, for the text is everybody's */
+  constructor(schema: GraphQLSchema, log: Logger, context: GatewayContext) {
     this.#schema = schema;
     this.#log = log;
+    this.#context = context;
   }
 
   /** How many states have been rendered, for all projections together. */
@@ -100,11 +104,11 @@ export class Projections {
     const head = `{"data":{${JSON.stringify(responseKey)}:`;
     const render = (state: ContractState) => {
       try {
-        if (write !== undefined) return `${head}${write(state, operation.context)}}}`;
+        if (write !== undefined) return `${head}${write(state, this.#context)}}}`;
       } catch {
         // Whatever went wrong, graphql-js says it as the specification wants it said.
       }
-      return executedAnswer(this.#schema, operation, state, this.#log);
+      return executedAnswer(this.#schema, operation, this.#context, state, this.#log);
     };
     const projection = new Projection(responseKey, render, () => this.#renderings++);
     this.#projections.set(selection, new WeakRef(projection));

@@ -17,7 +17,6 @@ export interface ClientOperation {
   readonly document: DocumentNode;
   readonly operationName: string | undefined;
   readonly variables: VariableValues | undefined;
-  readonly context: GatewayContext;
 }
 
 /** Writes a contract's state as the JSON text of a selection; throws where graphql-js must do it. */
@@ -41,6 +40,7 @@ export function contractWriter(
 export function executedAnswer(
   schema: GraphQLSchema,
   operation: ClientOperation,
+  contextValue: GatewayContext,
   rootValue: ContractState,
   log: Logger,
 ): string {
@@ -48,7 +48,7 @@ export function executedAnswer(
     schema,
     document: operation.document,
     rootValue,
-    contextValue: operation.context,
+    contextValue,
     variableValues: operation.variables ?? null,
     operationName: operation.operationName ?? null,
   };

@@ -12,7 +12,6 @@ import { EndingIterator } from '../hub/ending-iterator.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import type { Mailbox } from '../hub/mailbox.ts';
 import { subscribeToContracts } from '../hub/subscription.ts';
-import type { GatewayContext } from '../schema/context.ts';
 import { codedError, forbiddenContract } from '../schema/errors.ts';
 import { ContractUpdates } from '../schema/subscription.ts';
 import type { Projection, Projections } from './projection.ts';
@@ -38,7 +37,6 @@ export async function subscribeShared(
     document: args.document,
     operationName: args.operationName ?? undefined,
     variables: args.variableValues ?? undefined,
-    context: args.contextValue as GatewayContext,
   });
   const read = (state: ContractState) => projection.payload(state).toString('latin1');
   const release = quota.subscribe(source.wish.keys, projection);
