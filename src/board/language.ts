@@ -74,7 +74,7 @@ const PERSIAN: Record<Phrase, string> = {
   volume: 'حجم',
   openInterest: 'موقعیت باز',
   status: 'وضعیت',
-  age: 'سن',
+  age: 'قدمت',
   pin: 'سنجاق کردن',
   unpin: 'برداشتن سنجاق',
   pinnedOnly: 'فقط سنجاق‌شده‌ها',

@@ -17,6 +17,10 @@ export interface SlowReaderBounds {
   readonly stallMs: number;
 }
 
+// What is due in one write, of whichever connection is written: nothing of it outlives the write.
+const DUE_TO: NextFrames[] = [];
+const DUE_PAYLOADS: Buffer[] = [];
+
 /** A state for one of the connection's subscriptions. */
 interface Frame {
   readonly to: NextFrames;
@@ -34,6 +38,7 @@ export class ClientConnection implements TickMember {
   readonly #hub: ContractHub;
   readonly #fanOut: FanOut;
   readonly #bounds: SlowReaderBounds;
+  readonly #isCompressed: boolean;
   #frames: Frame[] = [];
   /** Made with the first backlog: most connections never have one. */
   #marks: Map<string, { readonly to: NextFrames; readonly key: ContractKey }> | undefined;
@@ -54,6 +59,7 @@ export class ClientConnection implements TickMember {
     this.#hub = hub;
     this.#fanOut = fanOut;
     this.#bounds = bounds;
+    this.#isCompressed = client.extensions !== '';
     client.once('close', () => this.#setState('closed'));
   }
 
@@ -146,39 +152,51 @@ export class ClientConnection implements TickMember {
 
   /** Writes frames from `at` on, up to one write's worth. @returns the place of the first not written */
   #write(frames: readonly Frame[], at: number): number {
-    const due: { readonly to: NextFrames; readonly payload: Buffer; readonly bytes: number }[] = [];
     let bytes = 0;
     let next = at;
+    let count = 0;
     while (next < frames.length && bytes < WRITE_BYTES) {
       const { to, state } = frames[next++] as Frame;
       if (to.ended) continue;
       const payload = to.payload(state);
       const messageBytes = to.messageBytes(payload);
-      due.push({ to, payload, bytes: messageBytes });
+      DUE_TO[count] = to;
+      DUE_PAYLOADS[count] = payload;
+      count++;
       bytes += headerBytes(messageBytes) + messageBytes;
     }
     if (bytes === 0 || this.#client.readyState !== this.#client.OPEN) return next;
-    this.#fanOut.counts.frames += due.length;
+    this.#fanOut.counts.frames += count;
     this.#fanOut.counts.bytes += bytes;
-    if (this.#client.extensions === '') {
-      // What the kernel takes at once leaves the buffer free for the next connection.
-      const isFlowing = this.#socket.writableLength === 0;
-      const written = isFlowing ? this.#fanOut.buffer(bytes) : Buffer.allocUnsafe(bytes);
-      let end = 0;
-      for (const { to, payload, bytes: messageBytes } of due) {
-        end = to.writeMessage(payload, written, writeHeader(messageBytes, written, end));
-      }
-      this.#socket.write(written);
-      if (isFlowing && this.#socket.writableLength > 0) this.#fanOut.kept();
-    } else {
-      // Compression is the connection's own: each message goes through it.
-      for (const { to, payload, bytes: messageBytes } of due) {
-        const message = Buffer.allocUnsafe(messageBytes);
-        to.writeMessage(payload, message, 0);
-        this.#client.send(message, { binary: false });
-      }
-    }
+    if (this.#isCompressed) this.#sendEach(count);
+    else this.#writeAll(count, bytes);
     if (this.#socket.writableLength > this.#bounds.bufferBytes) this.#setState('backlogged');
     return next;
+  }
+
+  /** Writes what is due in one write. */
+  #writeAll(count: number, bytes: number): void {
+    // What the kernel takes at once leaves the buffer free for the next connection.
+    const isFlowing = this.#socket.writableLength === 0;
+    const written = isFlowing ? this.#fanOut.buffer(bytes) : Buffer.allocUnsafe(bytes);
+    let end = 0;
+    for (let at = 0; at < count; at++) {
+      const to = DUE_TO[at] as NextFrames;
+      const payload = DUE_PAYLOADS[at] as Buffer;
+      end = to.writeMessage(payload, written, writeHeader(to.messageBytes(payload), written, end));
+    }
+    this.#socket.write(written);
+    if (isFlowing && this.#socket.writableLength > 0) this.#fanOut.kept();
+  }
+
+  /** Sends what is due message by message: compression is the connection's own, and each goes through it. */
+  #sendEach(count: number): void {
+    for (let at = 0; at < count; at++) {
+      const to = DUE_TO[at] as NextFrames;
+      const payload = DUE_PAYLOADS[at] as Buffer;
+      const message = Buffer.allocUnsafe(to.messageBytes(payload));
+      to.writeMessage(payload, message, 0);
+      this.#client.send(message, { binary: false });
+    }
   }
 }

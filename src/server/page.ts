@@ -7,7 +7,8 @@ import { SAFE_HEADERS } from './answers.ts';
 export class Page {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #body: Buffer;
-  readonly #zipped: Buffer;
+  /** Made when the first browser asks for it: a large page takes a while. */
+  #zipped: Buffer | undefined;
   readonly #tag: string;
 
   /**
@@ -16,7 +17,6 @@ export class Page {
    */
   constructor(body: Buffer, type: string, policy?: string, cacheSeconds = 0) {
     this.#body = body;
-    this.#zipped = gzipSync(body);
     this.#tag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
     this.#headers = {
       ...SAFE_HEADERS,
@@ -39,7 +39,8 @@ export class Page {
       return;
     }
     const zip = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
-    const body = zip ? this.#zipped : this.#body;
+    if (zip) this.#zipped ??= gzipSync(this.#body);
+    const body = (zip ? this.#zipped : undefined) ?? this.#body;
     response.writeHead(200, {
       ...this.#headers,
       'content-length': body.length,
