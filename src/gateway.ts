@@ -11,6 +11,7 @@ import { imeBaseUrl } from './ime/wire.ts';
 import { Metrics } from './metrics.ts';
 import type { Logger } from './observability/log.ts';
 import { RepeatLimit } from './observability/repeat-limit.ts';
+import { openTelemetry } from './observability/tracing.ts';
 import type { GatewayReport } from './schema/report.ts';
 import { schema } from './schema/schema.ts';
 import { GatewayServer } from './server/http.ts';
@@ -57,6 +58,7 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
       ? undefined
       : TrustedDocuments.read(config.TRUSTED_DOCUMENTS, schema);
   const access = createAccess(config, hub, log);
+  const tracing = await openTelemetry(VERSION);
   const simulator = config.IME_URL === undefined ? embeddedSimulator(config) : undefined;
   const base = imeBaseUrl(config.IME_URL ?? (await simulator?.listen(0)) ?? '');
   const token = new TokenSource(config.IME_TOKEN, config.IME_TOKEN_FILE);
@@ -108,6 +110,7 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
       access,
       zone,
       log,
+      tracing,
       maxMessageBytes: config.MAX_MESSAGE_BYTES,
       maxBodyBytes: config.MAX_BODY_BYTES,
       documentLimits: {

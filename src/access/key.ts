@@ -1,6 +1,7 @@
 /** `npm run key`: makes an API key, adds its hash to the key file, and shows the key once. */
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { hashOfKey, type KeyEntry, readKeyFile } from './key-file.ts';
 import { errorText } from './refused.ts';
@@ -63,6 +64,7 @@ function addTo(file: string, entry: KeyEntry): void {
   const { keys } = JSON.parse(before) as { keys: KeyEntry[] };
   const after = `${JSON.stringify({ keys: [...keys, entry] }, null, 2)}\n`;
   readKeyFile(after);
+  mkdirSync(dirname(file), { recursive: true });
   writeFileSync(`${file}.new`, after, { mode: 0o600 });
   renameSync(`${file}.new`, file);
 }

@@ -3,6 +3,7 @@ import { NOBODY, type Principal } from '../access/principal.ts';
 import type { LocalTimeZone } from '../contract/local-time.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import type { Logger } from '../observability/log.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import type { GatewayContext, TokenRenewer } from '../schema/context.ts';
 import { contractLoader } from '../schema/loader.ts';
 import type { GatewayReport } from '../schema/report.ts';
@@ -17,6 +18,7 @@ export interface ServerGateway {
   readonly access: Access;
   readonly zone: LocalTimeZone;
   readonly log: Logger;
+  readonly tracing: Tracing;
   readonly maxMessageBytes: number;
   readonly maxBodyBytes: number;
   readonly documentLimits: DocumentLimits;

@@ -61,6 +61,7 @@ export class GraphqlEndpoint {
   ): Promise<void> {
     const visit = await this.#enter(request, response);
     if (visit === undefined) return;
+    this.#trace(response, visit);
     if (request.headers['content-encoding'] !== undefined) {
       const message = 'expected a body without content-encoding';
       sendError(response, 415, codedError('BAD_USER_INPUT', message));
@@ -78,6 +79,19 @@ export class GraphqlEndpoint {
       requestId,
       quota,
       address: this.#addresses.of(request),
+    });
+  }
+
+  /** A span from here to the end of the response. */
+  #trace(response: ServerResponse, { requestId, quota }: Visit): void {
+    const span = this.#gateway.tracing.start('graphql.request', {
+      'network.protocol.name': quota === undefined ? 'http' : 'http stream',
+      'ime_gateway.request_id': requestId,
+    });
+    if (span === undefined) return;
+    response.once('close', () => {
+      span.setAttribute('http.response.status_code', response.statusCode);
+      span.end();
     });
   }
 

@@ -4,6 +4,7 @@ import type { ContractState } from '../hub/contract-state.ts';
 import type { UpdateWish } from '../hub/contract-updates.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import { ContractSubscription, type UpdateSink } from '../hub/subscription.ts';
+import type { Span } from '../observability/tracing.ts';
 import type { GatewayContext } from '../schema/context.ts';
 import { codedError, forbiddenContract } from '../schema/errors.ts';
 import { ContractUpdates } from '../schema/subscription.ts';
@@ -24,6 +25,8 @@ export interface ConnectionExtra {
   readonly connection: ClientConnection;
   /** The token of the handshake, as native clients send it. */
   readonly handshakeToken: string | undefined;
+  /** Spans of operations that run, by their ids; made with the first one that somebody collects. */
+  spans?: Map<string, Span>;
 }
 
 type Connection = Context<Record<string, unknown>, ConnectionExtra>;
@@ -119,6 +122,15 @@ export function protocolOptions(
           requestId: `${extra.access.id}/${id.slice(0, 100)}`,
           renewer: extra.access,
         });
+        const span = gateway.tracing.start('graphql.operation', {
+          'network.protocol.name': 'websocket',
+          'ime_gateway.request_id': `${extra.access.id}/${id.slice(0, 100)}`,
+          'graphql.operation.name': operationName ?? '',
+        });
+        if (span !== undefined) {
+          extra.spans ??= new Map();
+          extra.spans.set(id, span);
+        }
         return {
           schema,
           document,
@@ -163,10 +175,19 @@ export function protocolOptions(
       const errors = result.errors.map((error) => clientError(error, log).toJSON());
       return result.data === undefined ? { errors } : { data: result.data, errors };
     },
-    onError(_connection, _id, _payload, errors) {
+    onComplete({ extra }: Connection, id) {
+      endSpan(extra, id);
+    },
+    onError({ extra }: Connection, id, _payload, errors) {
+      endSpan(extra, id);
       return errors.map((error) => clientError(error, log).toJSON());
     },
   };
+}
+
+function endSpan({ spans }: ConnectionExtra, id: string): void {
+  spans?.get(id)?.end();
+  spans?.delete(id);
 }
 
 /** Ends the subscriptions that hold a contract which may not be seen any more. */
