@@ -1,6 +1,7 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { RecentMap } from '../recent-map.ts';
 import type { Authenticator } from './authenticator.ts';
 import { ContractPatterns } from './patterns.ts';
 import { OPERATOR_SCOPE, type Principal } from './principal.ts';
@@ -45,7 +46,9 @@ export class JwtAuthenticator implements Authenticator {
   readonly #settings: JwtSettings;
   readonly #key: KeyObject | Uint8Array | JWTVerifyGetKey;
   readonly #algorithms: string[];
-  readonly #verified = new Map<string, { principal: Principal; untilMs: number }>();
+  readonly #verified = new RecentMap<string, { principal: Principal; untilMs: number }>(
+    MOST_REMEMBERED,
+  );
 
   /** @throws SettingFault where the public key cannot be used */
   constructor(settings: JwtSettings) {
@@ -70,14 +73,7 @@ export class JwtAuthenticator implements Authenticator {
     if (known !== undefined && known.untilMs > nowMs) return known.principal;
     const principal = this.#principal(await this.#verify(token), credential);
     const untilMs = Math.min(nowMs + REMEMBERED_MS, principal.expiresAtMs ?? Number.MAX_VALUE);
-    this.#verified.delete(credential);
     this.#verified.set(credential, { principal, untilMs });
-    if (this.#verified.size > MOST_REMEMBERED) {
-      for (const oldest of this.#verified.keys()) {
-        this.#verified.delete(oldest);
-        break;
-      }
-    }
     return principal;
   }
 

@@ -1,15 +1,19 @@
 import type { Language } from './language.ts';
 
-/** The columns that can be sorted by. */
-export type SortKey =
-  | 'name'
-  | 'last'
-  | 'change'
-  | 'bid'
-  | 'ask'
-  | 'volume'
-  | 'openInterest'
-  | 'status';
+/** The columns that can be sorted by, in the order in which they stand. */
+export const SORT_KEYS = [
+  'name',
+  'last',
+  'change',
+  'bid',
+  'ask',
+  'volume',
+  'openInterest',
+  'status',
+] as const;
+
+/** One of {@link SORT_KEYS}. */
+export type SortKey = (typeof SORT_KEYS)[number];
 
 /** What the viewer has chosen; all of it stands in the address, so that it can be shared and kept. */
 export interface BoardSettings {
@@ -26,17 +30,6 @@ export interface BoardSettings {
   readonly contract: string | undefined;
 }
 
-const SORT_KEYS: readonly string[] = [
-  'name',
-  'last',
-  'change',
-  'bid',
-  'ask',
-  'volume',
-  'openInterest',
-  'status',
-];
-
 /** Reads the settings of an address. */
 export function readSettings(
   search: string,
@@ -51,7 +44,7 @@ export function readSettings(
     language: language === 'fa' ? 'fa' : 'en',
     theme: theme === 'dark' ? 'dark' : 'light',
     persianDigits: query.get('digits') === 'fa',
-    sort: SORT_KEYS.includes(sort) ? (sort as SortKey) : 'name',
+    sort: SORT_KEYS.find((key) => key === sort) ?? 'name',
     descending: query.get('order') === 'desc',
     filter: query.get('filter') ?? '',
     pinned: query.getAll('pin'),

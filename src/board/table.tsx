@@ -3,21 +3,10 @@ import { useMemo, useRef } from 'preact/hooks';
 import { useBoard, useMarket, useRow } from './context.ts';
 import { direction, formatChange, formatDigits, formatPercent, withDigits } from './digits.ts';
 import type { Contract, Row } from './market.ts';
-import type { SortKey } from './settings.ts';
+import { SORT_KEYS, type SortKey } from './settings.ts';
 
 /** How often rows are put in order anew: often enough to be right, seldom enough to be read. */
 const SORT_INTERVAL_MS = 1_000;
-
-const COLUMNS: readonly SortKey[] = [
-  'name',
-  'last',
-  'change',
-  'bid',
-  'ask',
-  'volume',
-  'openInterest',
-  'status',
-];
 
 /** What a contract is called. */
 export function nameOf({ name, contractId, id }: Contract): string {
@@ -88,7 +77,7 @@ export function Table() {
           <th scope="col" class="pin">
             <span class="hidden">{say('pin')}</span>
           </th>
-          {COLUMNS.map((column) => (
+          {SORT_KEYS.map((column) => (
             <th
               key={column}
               scope="col"

@@ -8,6 +8,7 @@ import {
   type ValidationRule,
   validate,
 } from 'graphql';
+import { RecentMap } from '../recent-map.ts';
 import { codedError } from '../schema/errors.ts';
 import { type DocumentLimits, sizeRule } from './document-limits.ts';
 import { type DocumentRequest, hashOf, type TrustedDocuments } from './trusted-documents.ts';
@@ -35,7 +36,7 @@ export class Documents {
   readonly #rules: readonly ValidationRule[];
   readonly #tooComplex: () => void;
   readonly #faults = new WeakMap<DocumentNode, readonly GraphQLError[]>();
-  readonly #prepared = new Map<string, PreparedDocument>();
+  readonly #prepared = new RecentMap<string, PreparedDocument>(MOST_DOCUMENTS);
 
   /**
    * @param trusted where there are any, only these documents may be executed
@@ -93,7 +94,6 @@ export class Documents {
     const known = this.#prepared.get(source);
     if (known !== undefined) {
       // Putting it back at the end makes the one at the front the least recently used.
-      this.#prepared.delete(source);
       this.#prepared.set(source, known);
       return known;
     }
@@ -103,12 +103,6 @@ export class Documents {
     }
     if (source.length > MOST_REMEMBERED_CHARACTERS) return prepared;
     this.#prepared.set(source, prepared);
-    if (this.#prepared.size > MOST_DOCUMENTS) {
-      for (const oldest of this.#prepared.keys()) {
-        this.#prepared.delete(oldest);
-        break;
-      }
-    }
     return prepared;
   }
 

@@ -71,8 +71,8 @@ export class GraphqlEndpoint {
     if (this.#answerFast(request, response, visit)) return;
     const asked = readGraphqlRequest(request, request.body);
     if (asked !== undefined && !this.#takeDocument(request, response, asked)) return;
-    const query = this.#queryRequest(request);
-    if (await this.#streams.subscribe(request, response, query, visit)) return;
+    const read = () => this.#queryRequest(request);
+    if (await this.#streams.subscribe(request, response, read, visit)) return;
     const { session, requestId, quota } = visit;
     await this.#yoga(request, response, {
       session,

@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { RateLimit } from '../access/rate.ts';
+import { RecentMap } from '../recent-map.ts';
 import type { ClientAddresses } from './client-address.ts';
 
-/** From so many addresses on, those that have been silent are forgotten. */
-const SWEEP_SIZE = 10_000;
+/** How many addresses are remembered: those that were silent longest are forgotten first. */
+const MOST_ADDRESSES = 10_000;
 
 /**
  * The rate of requests: of each connection, or of each address where a proxy's connections carry the
@@ -14,7 +15,7 @@ export class HttpRates {
   readonly #perSecond: number;
   readonly #addresses: ClientAddresses;
   readonly #ofSocket = new WeakMap<Socket, RateLimit>();
-  readonly #ofAddress = new Map<string, RateLimit>();
+  readonly #ofAddress = new RecentMap<string, RateLimit>(MOST_ADDRESSES);
 
   constructor(perSecond: number, addresses: ClientAddresses) {
     this.#perSecond = perSecond;
@@ -36,16 +37,8 @@ export class HttpRates {
       return rate;
     }
     const address = this.#addresses.of(request);
-    let rate = this.#ofAddress.get(address);
-    if (rate === undefined) {
-      // The oldest go first; at worst one of them starts anew with a full burst.
-      for (const oldest of this.#ofAddress.keys()) {
-        if (this.#ofAddress.size < SWEEP_SIZE) break;
-        this.#ofAddress.delete(oldest);
-      }
-      rate = new RateLimit(this.#perSecond);
-    }
-    this.#ofAddress.delete(address);
+    const rate = this.#ofAddress.get(address) ?? new RateLimit(this.#perSecond);
+    // At worst one of the oldest starts anew with a full burst.
     this.#ofAddress.set(address, rate);
     return rate;
   }

@@ -106,15 +106,21 @@ export class HttpStreams {
     });
   }
 
-  /** Streams a subscription to a client that asks for a stream. @returns whether it did */
+  /**
+   * Streams a subscription to a client that asks for a stream.
+   *
+   * @param read reads the request; called where a stream is asked for
+   * @returns whether it did
+   */
   async subscribe(
     request: IncomingMessage,
     response: ServerResponse,
-    asked: QueryRequest | undefined,
+    read: () => QueryRequest | undefined,
     { session, requestId, quota }: Visit,
   ): Promise<boolean> {
     const format = streamFormat(request.headers.accept);
     if (format === undefined || quota === undefined || isSingleConnection(request)) return false;
+    const asked = read();
     const document = asked && this.#documents.prepare(asked.query).document;
     const operation = document && getOperationAST(document, asked.operationName);
     if (!asked || !document || operation?.operation !== OperationTypeNode.SUBSCRIPTION)

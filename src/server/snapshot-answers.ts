@@ -12,6 +12,7 @@ import type { Principal } from '../access/principal.ts';
 import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { ContractHub } from '../hub/hub.ts';
+import { RecentMap } from '../recent-map.ts';
 import type { GatewayContext } from '../schema/context.ts';
 import { checkedWaitMs, contractKeys, oneContractKey } from '../schema/contract-arguments.ts';
 import type { Documents } from './documents.ts';
@@ -74,7 +75,7 @@ export class SnapshotAnswers {
   readonly #texts: FieldTexts;
   readonly #maxCost: number;
   readonly #selections = new Map<string, Selection>();
-  readonly #requests = new Map<string, readonly ContractField[] | undefined>();
+  readonly #requests = new RecentMap<string, readonly ContractField[] | undefined>(MOST_REQUESTS);
 
   constructor(
     schema: GraphQLSchema,
@@ -150,12 +151,6 @@ export class SnapshotAnswers {
     const fields = request === undefined ? undefined : this.#readFields(request);
     if (id.length > MOST_REMEMBERED_CHARACTERS) return fields;
     this.#requests.set(id, fields);
-    if (this.#requests.size > MOST_REQUESTS) {
-      for (const oldest of this.#requests.keys()) {
-        this.#requests.delete(oldest);
-        break;
-      }
-    }
     return fields;
   }
 
