@@ -15,6 +15,11 @@ export interface MetricsSource {
   readonly version: string;
 }
 
+/**
+ * How often the event loop's delay is looked at. Every ten milliseconds, as is usual, keep an idle gateway
+ * at one percent of a core. The lag's percentiles hold this time besides the lag.
+ */
+const EVENT_LOOP_LOOK_MS = 100;
 const FLUSH_BUCKETS_S = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
 
 /**
@@ -28,7 +33,10 @@ export class Metrics {
 
   constructor(source: MetricsSource) {
     this.#source = source;
-    collectDefaultMetrics({ register: this.#registry });
+    collectDefaultMetrics({
+      register: this.#registry,
+      eventLoopMonitoringPrecision: EVENT_LOOP_LOOK_MS,
+    });
     this.#flush = new Histogram({
       name: 'ime_gateway_flush_seconds',
       help: 'Time to write what changed in one tick to every client it concerns.',

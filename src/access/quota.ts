@@ -81,10 +81,9 @@ export class ConnectionQuota {
    *
    * @param keys its contracts, each of which may be seen
    * @param selection what its selection is shared by
-   * @returns gives back what it uses; harmless when repeated
    * @throws LimitExceeded where it would be too much
    */
-  subscribe(keys: readonly ContractKey[], selection: object): () => void {
+  subscribe(keys: readonly ContractKey[], selection: object): void {
     const { limits } = this.#keeper;
     const principal = this.#principal as Principal;
     const usage = this.#keeper.usages.of(principal);
@@ -118,16 +117,17 @@ export class ConnectionQuota {
     this.#contracts += contracts;
     usage.contracts += contracts;
     usage.useSelection(selection);
-    let open = true;
-    return () => {
-      if (!open) return;
-      open = false;
-      this.#subscriptions--;
-      this.#contracts -= contracts;
-      usage.contracts -= contracts;
-      usage.leaveSelection(selection);
-      this.#keeper.usages.release(principal);
-    };
+  }
+
+  /** A subscription has ended that was opened with the same contracts and selection. */
+  unsubscribe(keys: readonly ContractKey[], selection: object): void {
+    const principal = this.#principal as Principal;
+    const usage = this.#keeper.usages.of(principal);
+    this.#subscriptions--;
+    this.#contracts -= keys.length;
+    usage.contracts -= keys.length;
+    usage.leaveSelection(selection);
+    this.#keeper.usages.release(principal);
   }
 
   /** The connection is gone. Harmless when repeated. */

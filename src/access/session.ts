@@ -26,9 +26,13 @@ export class Session {
     this.#principal = principal;
   }
 
-  /** `ended` is called once, when the session ends. @returns forgets it again */
-  onEnd(ended: (end: SessionEnd) => void): () => void {
-    if (this.#principal.credential === undefined) return () => {};
+  /**
+   * `ended` is called once, when the session ends.
+   *
+   * @returns forgets it again; `undefined` for a session that never ends
+   */
+  onEnd(ended: (end: SessionEnd) => void): (() => void) | undefined {
+    if (this.#principal.credential === undefined) return undefined;
     this.#listeners ??= new Set();
     this.#listeners.add(ended);
     this.#sessions.watch(this);

@@ -1,8 +1,9 @@
 import type { ContractKey } from '../contract/key.ts';
 import type { Snapshot } from '../contract/snapshot.ts';
 import { CONTRACT_STATUSES, type ContractStatus } from '../contract/status.ts';
+import { ExpiryQueue } from '../expiry-queue.ts';
 import { type ContractState, withSnapshot, withStatus } from './contract-state.ts';
-import { LingerQueue } from './linger.ts';
+
 import type { ContractSink, ContractSource } from './source.ts';
 import { type ContractSubscriber, Topic } from './topic.ts';
 
@@ -25,7 +26,7 @@ export interface ContractObserver {
  */
 export class ContractHub implements ContractSink {
   readonly #topics = new Map<ContractKey, Topic>();
-  readonly #linger: LingerQueue<ContractKey>;
+  readonly #linger: ExpiryQueue<ContractKey>;
   #source: ContractSource | undefined;
   readonly #open = new Set<Endable>();
   #observer: ContractObserver | undefined;
@@ -33,7 +34,7 @@ export class ContractHub implements ContractSink {
 
   /** @param lingerMs how long a contract stays retained after its last subscriber */
   constructor(lingerMs: number) {
-    this.#linger = new LingerQueue(lingerMs, (key) => this.#drop(key));
+    this.#linger = new ExpiryQueue(lingerMs, (key) => this.#drop(key));
   }
 
   /** Names the source that contracts are asked of, before the first one is. */

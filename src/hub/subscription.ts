@@ -6,51 +6,50 @@ import { Mailbox } from './mailbox.ts';
 import type { ContractSubscriber } from './topic.ts';
 import { UpdateGate } from './update-gate.ts';
 
-/** Where a subscription's updates go. */
-export interface UpdateSink {
-  update(state: ContractState): void;
-  /** Every contract is INVALID and was told so: nothing else will come. */
-  finish(): void;
-  /** The hub has closed: nothing else can come. */
-  end(): void;
-}
-
 /**
  * One subscription's place in the hub: what is known of each contract now (where wished), then every
  * change that its wish lets through, each once and in order.
  */
-export class ContractSubscription implements ContractSubscriber, Endable {
+export abstract class ContractSubscription implements ContractSubscriber, Endable {
+  readonly wish: UpdateWish;
   readonly #hub: ContractHub;
-  readonly #wish: UpdateWish;
-  readonly #sink: UpdateSink;
   readonly #gate: UpdateGate | undefined;
   /** Made with the first contract that is INVALID: most subscriptions never see one. */
   #invalid: Set<ContractKey> | undefined;
-  #closed = false;
+  #isClosed = false;
 
-  /**
-   * @param read how the subscription's selection reads for a state, for `changesOnly`
-   */
-  constructor(
-    hub: ContractHub,
-    wish: UpdateWish,
-    sink: UpdateSink,
-    read: (state: ContractState) => string,
-  ) {
+  constructor(hub: ContractHub, wish: UpdateWish) {
     this.#hub = hub;
-    this.#wish = wish;
-    this.#sink = sink;
+    this.wish = wish;
     const gated = wish.intervalMs > 0 || wish.changesOnly;
-    this.#gate = gated ? new UpdateGate(wish, read, (state) => sink.update(state)) : undefined;
+    this.#gate = gated
+      ? new UpdateGate(
+          wish,
+          (state) => this.reads(state),
+          (state) => this.update(state),
+        )
+      : undefined;
     hub.opened(this);
   }
 
-  /** Begins: may call the sink at once. */
+  /** An update that the wish lets through. */
+  protected abstract update(state: ContractState): void;
+
+  /** Every contract is INVALID and was told so: nothing else will come. */
+  protected abstract finish(): void;
+
+  /** How the subscription's selection reads for a state, for `changesOnly`. */
+  protected abstract reads(state: ContractState): string;
+
+  /** The hub has closed: nothing else can come. */
+  abstract end(): void;
+
+  /** Begins: may update and finish at once. */
   open(): void {
-    for (const state of this.#hub.subscribe(this.#wish.keys, this)) {
+    for (const state of this.#hub.subscribe(this.wish.keys, this)) {
       // That a contract is INVALID is told even to those who leave out what is known now: for them
       // nothing else may ever come.
-      if (this.#wish.initial || state.status === 'INVALID') this.#tell(state, true);
+      if (this.wish.initial || state.status === 'INVALID') this.#tell(state, true);
       this.#noteInvalid(state);
     }
   }
@@ -60,22 +59,17 @@ export class ContractSubscription implements ContractSubscriber, Endable {
     if (statusChanged) this.#noteInvalid(state);
   }
 
-  /** The hub ends it. */
-  end(): void {
-    this.#sink.end();
-  }
-
-  /** Ends it; harmless when repeated. */
+  /** Leaves the hub; harmless when repeated. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#gate?.close();
     this.#hub.ended(this);
-    this.#hub.unsubscribe(this.#wish.keys, this);
+    this.#hub.unsubscribe(this.wish.keys, this);
   }
 
   #tell(state: ContractState, statusChanged: boolean): void {
-    if (this.#gate === undefined) this.#sink.update(state);
+    if (this.#gate === undefined) this.update(state);
     else this.#gate.offer(state, statusChanged);
   }
 
@@ -86,32 +80,50 @@ export class ContractSubscription implements ContractSubscriber, Endable {
     }
     this.#invalid ??= new Set();
     this.#invalid.add(state.key);
-    if (this.#invalid.size === this.#wish.keys.length) this.#sink.finish();
+    if (this.#invalid.size === this.wish.keys.length) this.finish();
+  }
+}
+
+/** A subscription whose updates wait in a mailbox until they are read. */
+class MailboxSubscription extends ContractSubscription {
+  readonly mailbox = new Mailbox<ContractUpdate>(() => this.close());
+  readonly #reads: (state: ContractState) => string;
+
+  constructor(hub: ContractHub, wish: UpdateWish, reads: (state: ContractState) => string) {
+    super(hub, wish);
+    this.#reads = reads;
+    for (const key of wish.refusedKeys ?? []) this.mailbox.push({ key, refused: true });
+    this.open();
+    if (wish.keys.length === 0) this.finish();
+  }
+
+  end(): void {
+    this.mailbox.end();
+  }
+
+  protected update(state: ContractState): void {
+    this.mailbox.push(state);
+  }
+
+  protected finish(): void {
+    this.mailbox.finish();
+  }
+
+  protected reads(state: ContractState): string {
+    return this.#reads(state);
   }
 }
 
 /**
- * A {@link ContractSubscription} as an async iterable with one reader, which may be slow. First comes what
- * may not be seen.
+ * A subscription as an async iterable with one reader, which may be slow. First comes what may not be
+ * seen.
+ *
+ * @param reads how the subscription's selection reads for a state, for `changesOnly`
  */
 export function subscribeToContracts(
   hub: ContractHub,
   wish: UpdateWish,
-  read: (state: ContractState) => string = () => '',
+  reads: (state: ContractState) => string = () => '',
 ): Mailbox<ContractUpdate> {
-  const mailbox = new Mailbox<ContractUpdate>(() => subscription.close());
-  const subscription = new ContractSubscription(
-    hub,
-    wish,
-    {
-      update: (state) => mailbox.push(state),
-      finish: () => mailbox.finish(),
-      end: () => mailbox.end(),
-    },
-    read,
-  );
-  for (const key of wish.refusedKeys ?? []) mailbox.push({ key, refused: true });
-  subscription.open();
-  if (wish.keys.length === 0) mailbox.finish();
-  return mailbox;
+  return new MailboxSubscription(hub, wish, reads).mailbox;
 }

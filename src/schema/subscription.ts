@@ -62,7 +62,7 @@ builder.subscriptionType({
         for (const key of keys) (contracts.allow(key) ? allowed : refused).add(key);
         const wish: UpdateWish = {
           keys: [...allowed],
-          refusedKeys: [...refused],
+          ...(refused.size > 0 && { refusedKeys: [...refused] }),
           initial,
           changesOnly,
           intervalMs,

@@ -1,10 +1,9 @@
-import type { WebSocket } from 'ws';
 import type { Access } from '../access/access.ts';
 import { LimitExceeded } from '../access/limit.ts';
 import type { Principal } from '../access/principal.ts';
 import type { ConnectionQuota } from '../access/quota.ts';
 import { AccessRefused, AccessUnavailable } from '../access/refused.ts';
-import type { Session, SessionEnd } from '../access/session.ts';
+import type { SessionEnd } from '../access/session.ts';
 import type { Logger } from '../observability/log.ts';
 import type { TokenRenewer } from '../schema/context.ts';
 import { codedError } from '../schema/errors.ts';
@@ -15,47 +14,53 @@ const FORBIDDEN = 4403;
 export const LIMIT_EXCEEDED = 4429;
 /** The close code of a gateway that cannot say now: clients come back on it. */
 const TRY_AGAIN_LATER = 1013;
-/** How long a connection without a token may take until an operation brings one, in milliseconds. */
-const TOKEN_WAIT_MS = 3_000;
+/** The connection, as far as its access concerns it. */
+export interface AccessedClient {
+  readonly OPEN: number;
+  readonly readyState: number;
+  close(code: number, reason: string): void;
+  /** Fewer contracts may be seen than before. */
+  narrowed(): void;
+}
 
 /** Who is on a WebSocket connection, from its first token to its last. */
 export class ClientAccess implements TokenRenewer {
   readonly quota: ConnectionQuota;
-  /** What the log names the connection by. */
-  readonly id: string;
+  /** The token of the handshake, as native clients send it. */
+  readonly handshakeToken: string | undefined;
+  readonly #number: number;
   readonly #access: Access;
-  readonly #client: WebSocket;
+  readonly #client: AccessedClient;
   readonly #log: Logger;
-  #session: Session | undefined;
-  #forget: () => void = () => {};
-  #waiting: NodeJS.Timeout | undefined;
+  #forget: (() => void) | undefined;
   /** Tokens are looked at one after the other: two at once could both be taken for the first. */
-  #last: Promise<unknown> = Promise.resolve();
-  #narrowed: () => void = () => {};
+  #looking: Promise<unknown> | undefined;
 
-  constructor(access: Access, quota: ConnectionQuota, client: WebSocket, id: string, log: Logger) {
+  /** @param number what tells the connection from all others */
+  constructor(
+    access: Access,
+    quota: ConnectionQuota,
+    client: AccessedClient,
+    handshakeToken: string | undefined,
+    number: number,
+    log: Logger,
+  ) {
     this.#access = access;
     this.quota = quota;
     this.#client = client;
-    this.id = id;
+    this.handshakeToken = handshakeToken;
+    this.#number = number;
     this.#log = log;
+  }
+
+  /** What the log names the connection by. */
+  get id(): string {
+    return this.#number.toString(36);
   }
 
   /** Who is on the connection; `undefined` while no token was shown. */
   get principal(): Principal | undefined {
-    return this.#session?.principal;
-  }
-
-  /** `narrowed` is called when a new token allows fewer contracts than the one before. */
-  watch(narrowed: () => void): void {
-    this.#narrowed = narrowed;
-  }
-
-  /** The connection shows no token yet: an operation may bring one, but soon. */
-  awaitToken(): void {
-    this.#waiting ??= setTimeout(() => {
-      if (this.#session === undefined) this.#client.close(FORBIDDEN, 'An access token is needed');
-    }, TOKEN_WAIT_MS);
+    return this.quota.session?.principal;
   }
 
   /**
@@ -66,7 +71,7 @@ export class ClientAccess implements TokenRenewer {
    */
   async show(token: string | undefined): Promise<boolean> {
     try {
-      if (this.#session === undefined) await this.#queue(() => this.#identify(token));
+      if (this.principal === undefined) await this.#queue(() => this.#identify(token));
       else if (token !== undefined) await this.renew(token);
       return true;
     } catch (error) {
@@ -85,7 +90,7 @@ export class ClientAccess implements TokenRenewer {
   renew(token: string): Promise<Principal> {
     return this.#queue(async () => {
       const { principal } = await this.#access.authenticate(token, this.quota.address);
-      const session = this.#session;
+      const { session } = this.quota;
       if (session === undefined || session.principal.id !== principal.id) {
         throw codedError(
           'FORBIDDEN',
@@ -94,25 +99,22 @@ export class ClientAccess implements TokenRenewer {
       }
       const before = session.principal;
       session.renew(principal);
-      if (!principal.contracts.equals(before.contracts)) this.#narrowed();
+      if (!principal.contracts.equals(before.contracts)) this.#client.narrowed();
       return principal;
     });
   }
 
   /** The connection is gone. */
   close(): void {
-    clearTimeout(this.#waiting);
-    this.#forget();
+    this.#forget?.();
     this.quota.leave();
   }
 
   async #identify(token: string | undefined): Promise<void> {
-    if (this.#session !== undefined) return;
+    if (this.principal !== undefined) return;
     const session = await this.#access.authenticate(token, this.quota.address);
     if (this.#client.readyState !== this.#client.OPEN) return;
     this.quota.identify(session);
-    this.#session = session;
-    clearTimeout(this.#waiting);
     this.#forget = session.onEnd((end) => this.#ended(end));
     this.#log.debug(
       { connectionId: this.id, principal: session.principal.id },
@@ -140,8 +142,13 @@ export class ClientAccess implements TokenRenewer {
   }
 
   #queue<T>(look: () => Promise<T>): Promise<T> {
-    const looked = this.#last.then(look);
-    this.#last = looked.catch(() => {});
+    const looked = this.#looking === undefined ? look() : this.#looking.then(look);
+    const done = looked
+      .catch(() => {})
+      .finally(() => {
+        if (this.#looking === done) this.#looking = undefined;
+      });
+    this.#looking = done;
     return looked;
   }
 }

@@ -1,30 +1,36 @@
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
-import type { ContractHub } from '../hub/hub.ts';
 import type { FanOut, TickMember } from './fanout.ts';
-import { headerBytes, type NextFrames, writeHeader } from './next-frames.ts';
+import { nextMessage } from './frame-batch.ts';
 
 /** How much is handed to the socket in one write, in bytes. */
 const WRITE_BYTES = 64 * 1024;
 
-/** Bounds of what is kept for a client that reads slowly. */
-export interface SlowReaderBounds {
-  /** Above so many unsent bytes a connection's contracts are only marked. */
-  readonly bufferBytes: number;
-  /** A connection that takes nothing for so long is closed, in milliseconds. */
-  readonly stallMs: number;
+/** A subscription, as the connection that carries it sees it. */
+export interface CarriedSubscription {
+  /** Its id, as `wireIdOf` has it. */
+  readonly wireId: string;
+  /** Nothing may be sent any more. */
+  readonly isOver: boolean;
+  /** The JSON text of the payload for a state, UTF-8. Never to be written to. */
+  payload(state: ContractState): Buffer;
 }
-
-// What is due in one write, of whichever connection is written: nothing of it outlives the write.
-const DUE_TO: NextFrames[] = [];
-const DUE_PAYLOADS: Buffer[] = [];
 
 /** A state for one of the connection's subscriptions. */
 interface Frame {
-  readonly to: NextFrames;
+  readonly to: CarriedSubscription;
   readonly state: ContractState;
+}
+
+/** What a connection holds while its client reads slowly. */
+interface Backlog {
+  /** Which contracts of which subscriptions have changed, in that order. */
+  readonly marks: Map<string, { readonly to: CarriedSubscription; readonly key: ContractKey }>;
+  /** When the client last took something, by `performance.now()`. */
+  takenAtMs: number;
+  unsentBytes: number;
 }
 
 /**
@@ -34,169 +40,157 @@ interface Frame {
  */
 export class ClientConnection implements TickMember {
   readonly #client: WebSocket;
-  readonly #socket: Duplex;
-  readonly #hub: ContractHub;
+  readonly #socket: Socket;
   readonly #fanOut: FanOut;
-  readonly #bounds: SlowReaderBounds;
   readonly #isCompressed: boolean;
-  #frames: Frame[] = [];
-  /** Made with the first backlog: most connections never have one. */
-  #marks: Map<string, { readonly to: NextFrames; readonly key: ContractKey }> | undefined;
-  #state: 'flowing' | 'backlogged' | 'closed' = 'flowing';
-  #takenAtMs = 0;
-  #unsentBytes = 0;
+  // Mostly a tick brings one state, which then needs neither an object nor a list.
+  #to: CarriedSubscription | undefined;
+  #state: ContractState | undefined;
+  #more: Frame[] | undefined;
+  #backlog: Backlog | undefined;
+  #flow: 'flowing' | 'backlogged' | 'closed' = 'flowing';
 
   /** @param socket the TCP socket below `client` */
-  constructor(
-    client: WebSocket,
-    socket: Duplex,
-    hub: ContractHub,
-    fanOut: FanOut,
-    bounds: SlowReaderBounds,
-  ) {
+  constructor(client: WebSocket, socket: Socket, fanOut: FanOut) {
     this.#client = client;
     this.#socket = socket;
-    this.#hub = hub;
     this.#fanOut = fanOut;
-    this.#bounds = bounds;
     this.#isCompressed = client.extensions !== '';
-    client.once('close', () => this.#setState('closed'));
+  }
+
+  /** How much the client has sent so far, in bytes. */
+  get bytesRead(): number {
+    return this.#socket.bytesRead;
   }
 
   /** A state for one of the connection's subscriptions; it goes out at the end of the tick. */
-  push(to: NextFrames, state: ContractState): void {
-    if (this.#state === 'flowing') {
-      if (this.#frames.length === 0) this.#fanOut.schedule(this);
-      this.#frames.push({ to, state });
-    } else if (this.#state === 'backlogged') {
+  push(to: CarriedSubscription, state: ContractState): void {
+    if (this.#flow === 'flowing') {
+      if (this.#to === undefined) {
+        this.#to = to;
+        this.#state = state;
+        this.#fanOut.schedule(this);
+      } else {
+        this.#more ??= [];
+        this.#more.push({ to, state });
+      }
+    } else if (this.#flow === 'backlogged') {
       this.#mark(to, state.key);
     }
   }
 
   /** Sends a payload of a subscription at once, behind what has been pushed. */
-  send(to: NextFrames, payload: Buffer): void {
+  send(to: CarriedSubscription, payload: Buffer): void {
     this.flush();
     if (this.#client.readyState !== this.#client.OPEN) return;
-    const message = Buffer.allocUnsafe(to.messageBytes(payload));
-    to.writeMessage(payload, message, 0);
-    this.#client.send(message, { binary: false });
+    this.#client.send(nextMessage(to.wireId, payload), { binary: false });
+  }
+
+  /** Sends a message of the protocol behind what has been pushed. */
+  sendMessage(message: object): void {
+    this.flush();
+    if (this.#client.readyState !== this.#client.OPEN) return;
+    this.#client.send(JSON.stringify(message));
   }
 
   /** Writes what has been pushed. */
   flush(): void {
-    const frames = this.#frames;
-    this.#frames = [];
+    const to = this.#to;
+    const state = this.#state;
+    const more = this.#more;
+    if (to === undefined || state === undefined) return;
+    this.#to = undefined;
+    this.#state = undefined;
+    this.#more = undefined;
+    const { batch } = this.#fanOut;
+    batch.clear();
+    if (!to.isOver) batch.add(to.wireId, to.payload(state));
     let at = 0;
-    while (at < frames.length && this.#state === 'flowing') at = this.#write(frames, at);
-    if (this.#state !== 'backlogged') return;
-    for (const { to, state } of frames.slice(at)) this.#mark(to, state.key);
+    while (more !== undefined && at < more.length && this.#flow === 'flowing') {
+      const frame = more[at++] as Frame;
+      if (!frame.to.isOver) batch.add(frame.to.wireId, frame.to.payload(frame.state));
+      if (batch.bytes >= WRITE_BYTES) this.#write();
+    }
+    this.#write();
+    if (this.#flow !== 'backlogged') return;
+    for (const frame of more?.slice(at) ?? []) this.#mark(frame.to, frame.state.key);
   }
 
   /** Writes what has been pushed and marked for one subscription, however much is unsent. */
-  finish(to: NextFrames): void {
+  finish(to: CarriedSubscription): void {
     this.flush();
-    for (const [mark, marked] of this.#marks ?? []) {
+    const marks = this.#backlog?.marks;
+    for (const [mark, marked] of marks ?? []) {
       if (marked.to !== to) continue;
-      this.#marks?.delete(mark);
-      const state = this.#hub.stateOf(marked.key);
-      if (state !== undefined) this.#write([{ to, state }], 0);
+      marks?.delete(mark);
+      const state = this.#fanOut.stateOf(marked.key);
+      if (state !== undefined) this.send(to, to.payload(state));
     }
   }
 
   /** Looks whether a backlogged connection takes anything; closes it where it has not for too long. */
   checkStall(nowMs: number): void {
-    if (this.#state !== 'backlogged') return;
+    const backlog = this.#backlog;
+    if (backlog === undefined) return;
     const { writableLength } = this.#socket;
-    if (writableLength < this.#unsentBytes) this.#takenAtMs = nowMs;
-    this.#unsentBytes = writableLength;
-    if (nowMs - this.#takenAtMs < this.#bounds.stallMs) return;
-    this.#setState('closed');
+    if (writableLength < backlog.unsentBytes) backlog.takenAtMs = nowMs;
+    backlog.unsentBytes = writableLength;
+    if (nowMs - backlog.takenAtMs < this.#fanOut.bounds.stallMs) return;
+    this.close();
     this.#fanOut.stalled(this.#client);
   }
 
-  #setState(state: 'flowing' | 'backlogged' | 'closed'): void {
-    if (this.#state === 'closed') return;
-    this.#state = state;
-    if (state === 'backlogged') {
-      this.#takenAtMs = performance.now();
-      this.#unsentBytes = this.#socket.writableLength;
+  /** Nothing is sent any more; harmless when repeated. */
+  close(): void {
+    this.#setFlow('closed');
+  }
+
+  #setFlow(flow: 'flowing' | 'backlogged' | 'closed'): void {
+    if (this.#flow === 'closed' || this.#flow === flow) return;
+    const backlog = this.#backlog;
+    this.#flow = flow;
+    this.#backlog = undefined;
+    if (backlog !== undefined) this.#fanOut.unwatch(this);
+    if (flow === 'backlogged') {
+      const { writableLength: unsentBytes } = this.#socket;
+      this.#backlog = { marks: new Map(), takenAtMs: performance.now(), unsentBytes };
       this.#fanOut.watch(this);
-      this.#socket.once('drain', () => this.#drained());
-      return;
-    }
-    this.#fanOut.unwatch(this);
-    if (state === 'closed') {
-      this.#frames = [];
-      this.#marks = undefined;
-    }
-  }
-
-  #drained(): void {
-    if (this.#state !== 'backlogged') return;
-    this.#setState('flowing');
-    const marks = this.#marks;
-    this.#marks = undefined;
-    for (const { to, key } of marks?.values() ?? []) {
-      const state = this.#hub.stateOf(key);
-      if (state !== undefined) this.push(to, state);
+      this.#socket.once('drain', () => this.#setFlow('flowing'));
+    } else if (flow === 'flowing') {
+      for (const { to, key } of backlog?.marks.values() ?? []) {
+        const state = this.#fanOut.stateOf(key);
+        if (state !== undefined) this.push(to, state);
+      }
     }
   }
 
-  #mark(to: NextFrames, key: ContractKey): void {
-    this.#marks ??= new Map();
-    const mark = `${to.id} ${key}`;
+  #mark(to: CarriedSubscription, key: ContractKey): void {
+    const marks = this.#backlog?.marks;
+    const mark = `${to.wireId} ${key}`;
     // Deleting first moves a contract that changes again behind those that changed before.
-    if (this.#marks.delete(mark)) this.#fanOut.counts.conflated++;
-    this.#marks.set(mark, { to, key });
+    if (marks?.delete(mark)) this.#fanOut.counts.conflated++;
+    marks?.set(mark, { to, key });
   }
 
-  /** Writes frames from `at` on, up to one write's worth. @returns the place of the first not written */
-  #write(frames: readonly Frame[], at: number): number {
-    let bytes = 0;
-    let next = at;
-    let count = 0;
-    while (next < frames.length && bytes < WRITE_BYTES) {
-      const { to, state } = frames[next++] as Frame;
-      if (to.ended) continue;
-      const payload = to.payload(state);
-      const messageBytes = to.messageBytes(payload);
-      DUE_TO[count] = to;
-      DUE_PAYLOADS[count] = payload;
-      count++;
-      bytes += headerBytes(messageBytes) + messageBytes;
+  /** Writes the fan-out's batch, which it leaves empty. */
+  #write(): void {
+    const { batch, counts, bounds } = this.#fanOut;
+    if (batch.count === 0) return;
+    if (this.#client.readyState === this.#client.OPEN) {
+      counts.frames += batch.count;
+      counts.bytes += batch.bytes;
+      if (this.#isCompressed) {
+        // Compression is the connection's own, and each message goes through it.
+        for (const message of batch.messages()) this.#client.send(message, { binary: false });
+      } else if (this.#socket.writableLength > 0) {
+        this.#socket.write(batch.own());
+      } else {
+        // What the kernel takes at once leaves the buffer free for the next connection.
+        this.#socket.write(batch.shared());
+        if (this.#socket.writableLength > 0) batch.kept();
+      }
+      if (this.#socket.writableLength > bounds.bufferBytes) this.#setFlow('backlogged');
     }
-    if (bytes === 0 || this.#client.readyState !== this.#client.OPEN) return next;
-    this.#fanOut.counts.frames += count;
-    this.#fanOut.counts.bytes += bytes;
-    if (this.#isCompressed) this.#sendEach(count);
-    else this.#writeAll(count, bytes);
-    if (this.#socket.writableLength > this.#bounds.bufferBytes) this.#setState('backlogged');
-    return next;
-  }
-
-  /** Writes what is due in one write. */
-  #writeAll(count: number, bytes: number): void {
-    // What the kernel takes at once leaves the buffer free for the next connection.
-    const isFlowing = this.#socket.writableLength === 0;
-    const written = isFlowing ? this.#fanOut.buffer(bytes) : Buffer.allocUnsafe(bytes);
-    let end = 0;
-    for (let at = 0; at < count; at++) {
-      const to = DUE_TO[at] as NextFrames;
-      const payload = DUE_PAYLOADS[at] as Buffer;
-      end = to.writeMessage(payload, written, writeHeader(to.messageBytes(payload), written, end));
-    }
-    this.#socket.write(written);
-    if (isFlowing && this.#socket.writableLength > 0) this.#fanOut.kept();
-  }
-
-  /** Sends what is due message by message: compression is the connection's own, and each goes through it. */
-  #sendEach(count: number): void {
-    for (let at = 0; at < count; at++) {
-      const to = DUE_TO[at] as NextFrames;
-      const payload = DUE_PAYLOADS[at] as Buffer;
-      const message = Buffer.allocUnsafe(to.messageBytes(payload));
-      to.writeMessage(payload, message, 0);
-      this.#client.send(message, { binary: false });
-    }
+    batch.clear();
   }
 }

@@ -8,8 +8,8 @@ import type { GatewayContext, TokenRenewer } from '../schema/context.ts';
 import { contractLoader } from '../schema/loader.ts';
 import type { GatewayReport } from '../schema/report.ts';
 import type { TrustedProxies } from '../settings.ts';
-import type { SlowReaderBounds } from './client-connection.ts';
 import type { DocumentLimits } from './document-limits.ts';
+import type { SlowReaderBounds } from './fanout.ts';
 import type { TrustedDocuments } from './trusted-documents.ts';
 
 /** What the server needs of the gateway. */

@@ -1,12 +1,22 @@
 import type { WebSocket } from 'ws';
+import type { ContractKey } from '../contract/key.ts';
+import type { ContractState } from '../hub/contract-state.ts';
+import type { ContractHub } from '../hub/hub.ts';
+import { FrameBatch } from './frame-batch.ts';
 
 /** The close code of a connection that takes nothing: its client comes back on it. */
 const TRY_AGAIN_LATER = 1013;
 const STALL_LOOK_MS = 1_000;
-/** The length of the buffer that connections write from one after the other; larger writes have their own. */
-const SHARED_BYTES = 16 * 1024;
 /** How long a stalled client is given to take the close frame before it is cut. */
 const CLOSE_TIMEOUT_MS = 2_000;
+
+/** Bounds of what is kept for a client that reads slowly. */
+export interface SlowReaderBounds {
+  /** Above so many unsent bytes a connection's contracts are only marked. */
+  readonly bufferBytes: number;
+  /** A connection that takes nothing for so long is closed, in milliseconds. */
+  readonly stallMs: number;
+}
 
 /** What the fan-out has done since the start. */
 export interface FanOutCounts {
@@ -29,39 +39,42 @@ export interface TickMember {
 /** Sends what changed in a tick at its end, one write for each connection. */
 export class FanOut {
   readonly counts: FanOutCounts = { frames: 0, bytes: 0, conflated: 0, stalled: 0 };
+  /** What the connection holds that is being written; empty between two of them. */
+  readonly batch = new FrameBatch();
+  readonly bounds: SlowReaderBounds;
+  readonly #hub: ContractHub;
   readonly #backlogged = new Set<TickMember>();
   readonly #closing = new Set<NodeJS.Timeout>();
   readonly #flushed: (seconds: number) => void;
-  #shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
   #due: TickMember[] = [];
+  #written: TickMember[] = [];
   #looking: NodeJS.Timeout | undefined;
 
   /** @param flushed told how long each tick took to write */
-  constructor(flushed: (seconds: number) => void) {
+  constructor(hub: ContractHub, bounds: SlowReaderBounds, flushed: (seconds: number) => void) {
+    this.#hub = hub;
+    this.bounds = bounds;
     this.#flushed = flushed;
   }
 
-  /** A buffer to write from, shared by all connections: free again once the kernel has taken it. */
-  buffer(bytes: number): Buffer {
-    if (bytes > this.#shared.length) return Buffer.allocUnsafe(bytes);
-    return this.#shared.subarray(0, bytes);
-  }
-
-  /** A socket has kept the buffer: another one takes its place. */
-  kept(): void {
-    this.#shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
+  /** The newest state of a contract; `undefined` for one not held. */
+  stateOf(key: ContractKey): ContractState | undefined {
+    return this.#hub.stateOf(key);
   }
 
   /** The connection has something to write at the end of the tick. */
   schedule(connection: TickMember): void {
-    if (this.#due.push(connection) > 1) return;
-    setImmediate(() => {
-      const due = this.#due;
-      this.#due = [];
-      const startMs = performance.now();
-      for (const one of due) one.flush();
-      this.#flushed((performance.now() - startMs) / 1000);
-    });
+    if (this.#due.push(connection) === 1) setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    const startMs = performance.now();
+    const due = this.#due;
+    this.#due = this.#written;
+    this.#written = due;
+    for (const connection of due) connection.flush();
+    due.length = 0;
+    this.#flushed((performance.now() - startMs) / 1000);
   }
 
   /** The connection is backlogged: whether it takes anything is looked at now and then. */

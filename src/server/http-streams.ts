@@ -101,7 +101,7 @@ export class HttpStreams {
     });
     response.once('close', () => {
       clearTimeout(cutting);
-      forget();
+      forget?.();
       untie();
     });
   }

@@ -217,7 +217,6 @@ export class GatewayServer {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    socket.on('error', () => socket.destroy());
     if (this.#draining) refuseUpgrade(socket, '503 Service Unavailable\r\nRetry-After: 1');
     else if (pathOf(request) !== GRAPHQL_PATH) refuseUpgrade(socket, '404 Not Found');
     else if (!this.#origins.allow(request)) refuseUpgrade(socket, '403 Forbidden');
@@ -246,5 +245,6 @@ function pathOf(request: IncomingMessage): string {
 }
 
 function refuseUpgrade(socket: Duplex, status: string): void {
+  socket.on('error', () => socket.destroy());
   socket.end(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
 }

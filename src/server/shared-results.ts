@@ -6,7 +6,6 @@ import {
 } from 'graphql';
 import type { ConnectionQuota } from '../access/quota.ts';
 import type { Session } from '../access/session.ts';
-import type { ContractState } from '../hub/contract-state.ts';
 import type { ContractUpdate } from '../hub/contract-updates.ts';
 import { EndingIterator } from '../hub/ending-iterator.ts';
 import type { ContractHub } from '../hub/hub.ts';
@@ -20,7 +19,7 @@ import type { Projection, Projections } from './projection.ts';
  * GraphQL's subscribe for transports that pull: each reads at its own pace from a mailbox, and all that
  * selected the same share what was rendered.
  *
- * @param released called when the subscription has ended, perhaps more than once
+ * @param released called once, when the subscription has ended
  * @returns the JSON texts of the results, or the errors of the request
  * @throws LimitExceeded where it would be one too many
  */
@@ -38,11 +37,11 @@ export async function subscribeShared(
     operationName: args.operationName ?? undefined,
     variables: args.variableValues ?? undefined,
   });
-  const read = (state: ContractState) => projection.payload(state).toString('latin1');
-  const release = quota.subscribe(source.wish.keys, projection);
-  const mailbox = subscribeToContracts(hub, source.wish, read);
+  const { wish } = source;
+  quota.subscribe(wish.keys, projection);
+  const mailbox = subscribeToContracts(hub, wish, (state) => projection.reads(state));
   return new SharedPayloads(mailbox, projection, () => {
-    release();
+    quota.unsubscribe(wish.keys, projection);
     released();
   });
 }
@@ -51,20 +50,20 @@ export async function subscribeShared(
 export class SharedPayloads extends EndingIterator<Buffer> {
   readonly #mailbox: Mailbox<ContractUpdate>;
   readonly #projection: Projection;
-  readonly #release: () => void;
+  #ended: (() => void) | undefined;
 
-  /** @param release called when the iteration has ended, perhaps more than once */
-  constructor(mailbox: Mailbox<ContractUpdate>, projection: Projection, release: () => void) {
+  /** @param ended called once, when the iteration has ended */
+  constructor(mailbox: Mailbox<ContractUpdate>, projection: Projection, ended: () => void) {
     super();
     this.#mailbox = mailbox;
     this.#projection = projection;
-    this.#release = release;
+    this.#ended = ended;
   }
 
   async next(): Promise<IteratorResult<Buffer, undefined>> {
     const { value, done } = await this.#mailbox.next();
     if (done) {
-      this.#release();
+      this.#end();
       return { value: undefined, done: true };
     }
     const payload =
@@ -76,14 +75,20 @@ export class SharedPayloads extends EndingIterator<Buffer> {
 
   end(): void {
     this.#mailbox.end();
-    this.#release();
+    this.#end();
+  }
+
+  #end(): void {
+    const ended = this.#ended;
+    this.#ended = undefined;
+    ended?.();
   }
 }
 
 /** The texts as results, for transports that want objects; the session's end comes as an error. */
 export class SharedResults extends EndingIterator<ExecutionResult> {
   readonly #payloads: SharedPayloads;
-  readonly #forget: () => void;
+  readonly #forget: (() => void) | undefined;
   #ended: string | undefined;
 
   constructor(payloads: SharedPayloads, session: Session) {
@@ -98,7 +103,7 @@ export class SharedResults extends EndingIterator<ExecutionResult> {
   async next(): Promise<IteratorResult<ExecutionResult, undefined>> {
     const { value, done } = await this.#payloads.next();
     if (!done) return { value: sharedResult(value), done: false };
-    this.#forget();
+    this.#forget?.();
     if (this.#ended === undefined) return { value: undefined, done: true };
     const errors = [codedError('UNAUTHENTICATED', this.#ended)];
     this.#ended = undefined;
@@ -106,7 +111,7 @@ export class SharedResults extends EndingIterator<ExecutionResult> {
   }
 
   end(): void {
-    this.#forget();
+    this.#forget?.();
     this.#payloads.end();
   }
 }

@@ -65,7 +65,7 @@ export class StreamResponse {
       }
     } finally {
       clearInterval(heartbeat);
-      forget();
+      forget?.();
       await payloads.return?.();
     }
     if (this.#state === 'stalled') response.destroy();

@@ -1,17 +1,20 @@
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { GraphQLSchema } from 'graphql';
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
-import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import { type Server, WebSocketServer } from 'ws';
 import { LimitExceeded } from '../access/limit.ts';
 import type { ConnectionQuota } from '../access/quota.ts';
+import { ExpiryQueue } from '../expiry-queue.ts';
 import { ClientAccess, LIMIT_EXCEEDED } from './client-access.ts';
 import type { ClientAddresses } from './client-address.ts';
 import { ClientConnection } from './client-connection.ts';
+import { ClientSocket, type ClientSocketOwner } from './client-socket.ts';
 import type { ServerGateway } from './context.ts';
 import type { Documents } from './documents.ts';
 import { FanOut, type FanOutCounts } from './fanout.ts';
-import { type ConnectionExtra, protocolOptions } from './operations.ts';
+import { type Introductions, protocolOptions } from './operations.ts';
 import type { Projections } from './projection.ts';
 import { spreadOver } from './spread.ts';
 import { tokenOfHeaders } from './token.ts';
@@ -20,27 +23,24 @@ import { tokenOfHeaders } from './token.ts';
 const PING_INTERVAL_MS = 12_000;
 /** The close code of a drain: every client comes back on it. */
 const SERVICE_RESTART = 1012;
+/** How long a client may take for its `connection_init`, and then for its token, in milliseconds. */
+const INTRODUCTION_MS = 3_000;
 /** How long clients are given to answer a close before they are cut. */
 const CLOSE_TIMEOUT_MS = 1_000;
 /** How many connections beyond the limit are told so at once; more are cut without a word. */
 const MOST_REFUSALS_AT_ONCE = 100;
 
-type GraphqlWs = ReturnType<typeof makeServer<Record<string, unknown>, ConnectionExtra>>;
-
-/** What belongs to a client's connection. */
-interface Client {
-  readonly access: ClientAccess;
-  /** When it was last heard of, by `performance.now()`. */
-  heardOfAtMs: number;
-}
+type GraphqlWs = ReturnType<typeof makeServer<Record<string, unknown>, ClientSocket>>;
 
 /** The WebSocket connections of clients, speaking `graphql-transport-ws`. */
-export class ClientSockets {
+export class ClientSockets implements ClientSocketOwner {
   readonly #gateway: ServerGateway;
   readonly #addresses: ClientAddresses;
-  readonly #server: WebSocketServer;
+  readonly #server: Server<typeof ClientSocket>;
   readonly #graphql: GraphqlWs;
-  readonly #clients = new Map<WebSocket, Client>();
+  /** Every client, with how graphql-ws is told that it is gone. */
+  readonly #clients = new Map<ClientSocket, ReturnType<GraphqlWs['opened']>>();
+  readonly #introductions: Introductions = new ExpiryQueue(INTRODUCTION_MS, closeUnknown);
   readonly #pinging: NodeJS.Timeout;
   readonly #fanOut: FanOut;
   #opened = 0;
@@ -55,15 +55,18 @@ export class ClientSockets {
   ) {
     this.#gateway = gateway;
     this.#addresses = addresses;
-    this.#fanOut = new FanOut(gateway.flushed);
+    this.#fanOut = new FanOut(gateway.hub, gateway.slowReaders, gateway.flushed);
     this.#server = new WebSocketServer({
+      WebSocket: ClientSocket,
       noServer: true,
       clientTracking: false,
       maxPayload: gateway.maxMessageBytes,
       perMessageDeflate: gateway.compression,
       handleProtocols,
     });
-    this.#graphql = makeServer(protocolOptions(gateway, schema, documents, projections));
+    this.#graphql = makeServer(
+      protocolOptions(gateway, schema, documents, projections, this.#introductions),
+    );
     this.#pinging = setInterval(() => this.#ping(), PING_INTERVAL_MS);
   }
 
@@ -87,11 +90,14 @@ export class ClientSockets {
       this.#refuse(request, socket, head);
       return;
     }
-    leaveWith(socket, quota);
     const token = tokenOfHeaders(request.headers);
-    this.#server.handleUpgrade(request, socket, head, (client) =>
-      this.#take(client, quota, token, socket),
-    );
+    let taken = false;
+    this.#server.handleUpgrade(request, socket, head, (client) => {
+      taken = true;
+      this.#take(client, quota, token, request.socket);
+    });
+    // A handshake that ws has refused.
+    if (!taken) quota.leave();
   }
 
   /** Closes every connection with a code that clients come back on, spread over the drain time. */
@@ -109,53 +115,46 @@ export class ClientSockets {
     }, CLOSE_TIMEOUT_MS);
     await Promise.all(closed);
     clearTimeout(timer);
+    this.#introductions.clear();
     this.#fanOut.close();
     this.#server.close();
   }
 
+  failed(client: ClientSocket, error: unknown): void {
+    if (client.readyState !== client.OPEN) return;
+    // The protocol's own objections, such as a message of an unknown type, are the client's fault.
+    const { id: connectionId } = client.access;
+    this.#gateway.log.debug({ connectionId, error }, 'a client connection failed');
+    client.close(CloseCode.BadRequest, 'Invalid message received');
+  }
+
+  broken(client: ClientSocket, { message: reason }: Error): void {
+    const { id: connectionId } = client.access;
+    this.#gateway.log.debug({ connectionId, reason }, 'a client broke the protocol');
+  }
+
+  gone(client: ClientSocket, code: number, reason: string): void {
+    const closed = this.#clients.get(client);
+    this.#clients.delete(client);
+    this.#introductions.delete(client);
+    client.access.close();
+    this.#gateway.log.debug({ connectionId: client.access.id, code }, 'a client has gone');
+    closed?.(code, reason).catch((error: unknown) => this.failed(client, error));
+  }
+
   // What the closures of a function use lives as long as they do: nothing here may hold the request.
   #take(
-    client: WebSocket,
+    client: ClientSocket,
     quota: ConnectionQuota,
     handshakeToken: string | undefined,
-    socket: Duplex,
+    socket: Socket,
   ): void {
-    const { hub, slowReaders, log, access: known } = this.#gateway;
-    const access = new ClientAccess(known, quota, client, (++this.#opened).toString(36), log);
-    const connection = new ClientConnection(client, socket, hub, this.#fanOut, slowReaders);
-    const held: Client = { access, heardOfAtMs: performance.now() };
-    this.#clients.set(client, held);
+    const { log, access: known } = this.#gateway;
+    const access = new ClientAccess(known, quota, client, handshakeToken, ++this.#opened, log);
+    client.take(this, access, new ClientConnection(client, socket, this.#fanOut));
     log.debug({ connectionId: access.id, address: quota.address }, 'a client has connected');
-    const closed = this.#graphql.opened(
-      {
-        protocol: client.protocol,
-        send: (text) => sendText(client, text),
-        close: (code, reason) => client.close(code, reason),
-        onMessage: (handle) => {
-          client.on('message', (data: RawData) => {
-            held.heardOfAtMs = performance.now();
-            // Whatever escapes the protocol's own handling is this connection's fault alone.
-            handle(String(data)).catch((error: unknown) => this.#failed(client, access, error));
-          });
-        },
-      },
-      { access, connection, handshakeToken },
-    );
-    client.on('pong', () => {
-      held.heardOfAtMs = performance.now();
-    });
-    client.on('error', (error) => {
-      const { message } = error;
-      log.debug({ connectionId: access.id, reason: message }, 'a client broke the protocol');
-    });
-    client.once('close', (code, reason) => {
-      this.#clients.delete(client);
-      access.close();
-      log.debug({ connectionId: access.id, code }, 'a client has gone');
-      closed(code, reason.toString('utf8')).catch((error: unknown) =>
-        this.#failed(client, access, error),
-      );
-    });
+    this.#introductions.add(client);
+    this.#clients.set(client, this.#graphql.opened(client, client));
   }
 
   /** Tells a connection that there are too many, in the way that a browser can read. */
@@ -174,30 +173,20 @@ export class ClientSockets {
     });
   }
 
-  #failed(client: WebSocket, { id }: ClientAccess, error: unknown): void {
-    if (client.readyState !== client.OPEN) return;
-    // The protocol's own objections, such as a message of an unknown type, are the client's fault.
-    this.#gateway.log.debug({ connectionId: id, error }, 'a client connection failed');
-    client.close(CloseCode.BadRequest, 'Invalid message received');
-  }
-
   #ping(): void {
     const deadSinceMs = performance.now() - PING_INTERVAL_MS - this.#gateway.slowReaders.stallMs;
-    for (const [client, { heardOfAtMs }] of this.#clients) {
-      if (heardOfAtMs < deadSinceMs) client.terminate();
+    for (const client of this.#clients.keys()) {
+      if (client.heardOfAtMs() < deadSinceMs) client.terminate();
       else client.ping();
     }
   }
 }
 
-/** A function of its own, so that the closure holds nothing but the quota. */
-function leaveWith(socket: Duplex, quota: ConnectionQuota): void {
-  socket.once('close', () => quota.leave());
-}
-
-function sendText(client: WebSocket, text: string): Promise<void> {
-  if (client.readyState !== client.OPEN) return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    client.send(text, (error) => (error ? reject(error) : resolve()));
-  });
+/** Closes a connection whose client has not said in time who it is. */
+function closeUnknown(client: ClientSocket): void {
+  if (client.context === undefined) {
+    client.close(CloseCode.ConnectionInitialisationTimeout, 'Connection initialisation timeout');
+  } else {
+    client.close(CloseCode.Forbidden, 'An access token is needed');
+  }
 }

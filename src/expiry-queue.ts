@@ -1,23 +1,24 @@
 /**
- * Keys that are let go a fixed time after they were added, unless they are taken out before. One
- * timer serves all: the time is the same for each, so the order of adding is the order of leaving.
+ * Keys that expire a fixed time after they were added, unless they are taken out before. One timer serves
+ * all: the time is the same for each, so the order of adding is the order of expiring.
  */
-export class LingerQueue<K> {
+export class ExpiryQueue<K> {
   readonly #dueAtMs = new Map<K, number>();
-  readonly #lingerMs: number;
+  readonly #afterMs: number;
   readonly #expire: (key: K) => void;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(lingerMs: number, expire: (key: K) => void) {
-    this.#lingerMs = lingerMs;
+  /** @param afterMs the time from adding a key to `expire`, in milliseconds */
+  constructor(afterMs: number, expire: (key: K) => void) {
+    this.#afterMs = afterMs;
     this.#expire = expire;
   }
 
-  /** Lets `key` go after the linger time, counted from now. */
+  /** Lets `key` expire, its time counted from now. */
   add(key: K): void {
     this.#dueAtMs.delete(key);
-    this.#dueAtMs.set(key, performance.now() + this.#lingerMs);
-    if (this.#timer === undefined) this.#arm(this.#lingerMs);
+    this.#dueAtMs.set(key, performance.now() + this.#afterMs);
+    if (this.#timer === undefined) this.#arm(this.#afterMs);
   }
 
   /** Keeps `key`. */
@@ -25,17 +26,17 @@ export class LingerQueue<K> {
     if (this.#dueAtMs.delete(key) && this.#dueAtMs.size === 0) this.#disarm();
   }
 
-  /** Whether `key` is on its way out. */
+  /** Whether `key` is going to expire. */
   has(key: K): boolean {
     return this.#dueAtMs.has(key);
   }
 
-  /** How many keys are on their way out. */
+  /** How many keys are going to expire. */
   get size(): number {
     return this.#dueAtMs.size;
   }
 
-  /** Lets the key go now that would be the next to go. */
+  /** Lets the key expire now that would be the next. */
   expireOldest(): void {
     for (const key of this.#dueAtMs.keys()) {
       this.delete(key);

@@ -1,0 +1,186 @@
+const FIN_TEXT = 0x81;
+const CLOSING_BRACE = 0x7d;
+/** A `next` message up to its subscription's id, and from there to its payload. */
+const BEFORE_ID = Buffer.from('{"id":"');
+const BEFORE_PAYLOAD = Buffer.from('","type":"next","payload":');
+const AROUND_BYTES = BEFORE_ID.length + BEFORE_PAYLOAD.length + 1;
+/** The length of the buffer that connections share; larger batches have their own. */
+const SHARED_BYTES = 80 * 1024;
+/** Ids that are in JSON what they are themselves, a byte for each character. */
+const PLAIN_ID = /^[ !#-[\]-~]*$/;
+
+/** A subscription's id as it stands within a JSON text in UTF-8, each byte a character. */
+export function wireIdOf(id: string): string {
+  if (PLAIN_ID.test(id)) return id;
+  return Buffer.from(JSON.stringify(id).slice(1, -1), 'utf8').toString('latin1');
+}
+
+/**
+ * The `next` messages of one write, as WebSocket frames. Connections that are sent the same in a tick
+ * differ in nothing but the ids of their subscriptions: the frames are laid out for the first of them,
+ * and for each other one only the ids are put in their places.
+ *
+ * Nothing that is handed in is ever written to.
+ */
+export class FrameBatch {
+  readonly #wireIds: string[] = [];
+  readonly #payloads: Buffer[] = [];
+  #count = 0;
+  #bytes = 0;
+  #shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
+  /** What the shared buffer holds: its payloads, where their messages' ids are, and how long these are. */
+  readonly #laidPayloads: Buffer[] = [];
+  readonly #laidIdLengths: number[] = [];
+  readonly #laidIdPlaces: number[] = [];
+  #laidCount = 0;
+  #laid: Buffer = this.#shared;
+
+  /** How many messages there are. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The length of all frames, in bytes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Begins with nothing. */
+  clear(): void {
+    this.#count = 0;
+    this.#bytes = 0;
+  }
+
+  /**
+   * Adds a message.
+   *
+   * @param wireId its subscription's id, as {@link wireIdOf} has it
+   * @param payload the JSON text of its payload, UTF-8
+   */
+  add(wireId: string, payload: Buffer): void {
+    this.#wireIds[this.#count] = wireId;
+    this.#payloads[this.#count] = payload;
+    this.#count++;
+    const bytes = messageBytes(wireId, payload);
+    this.#bytes += headerBytes(bytes) + bytes;
+  }
+
+  /**
+   * Every frame in one buffer, the same one each time where there is room. Who gives it away for longer
+   * than until the next call says {@link kept}.
+   */
+  shared(): Buffer {
+    if (this.#bytes > SHARED_BYTES) return this.own();
+    if (this.#isLaid()) this.#putIds();
+    else this.#lay();
+    return this.#laid;
+  }
+
+  /** Every frame in one buffer that nobody else has. */
+  own(): Buffer {
+    const target = Buffer.allocUnsafe(this.#bytes);
+    let at = 0;
+    for (let place = 0; place < this.#count; place++) {
+      const wireId = this.#wireIds[place] as string;
+      const payload = this.#payloads[place] as Buffer;
+      at = writeHeader(messageBytes(wireId, payload), target, at);
+      at = writeMessage(wireId, payload, target, at);
+    }
+    return target;
+  }
+
+  /** Every message without its frame's header, each in a buffer of its own. */
+  messages(): Buffer[] {
+    return Array.from({ length: this.#count }, (_, place) =>
+      nextMessage(this.#wireIds[place] as string, this.#payloads[place] as Buffer),
+    );
+  }
+
+  /** Somebody keeps the shared buffer: another one takes its place. */
+  kept(): void {
+    if (this.#bytes > SHARED_BYTES) return;
+    this.#shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
+    this.#laidCount = 0;
+  }
+
+  #isLaid(): boolean {
+    if (this.#count !== this.#laidCount) return false;
+    for (let place = 0; place < this.#count; place++) {
+      if (this.#payloads[place] !== this.#laidPayloads[place]) return false;
+      if (this.#wireIds[place]?.length !== this.#laidIdLengths[place]) return false;
+    }
+    return true;
+  }
+
+  #putIds(): void {
+    for (let place = 0; place < this.#count; place++) {
+      this.#shared.write(
+        this.#wireIds[place] as string,
+        this.#laidIdPlaces[place] as number,
+        'latin1',
+      );
+    }
+  }
+
+  #lay(): void {
+    let at = 0;
+    for (let place = 0; place < this.#count; place++) {
+      const wireId = this.#wireIds[place] as string;
+      const payload = this.#payloads[place] as Buffer;
+      at = writeHeader(messageBytes(wireId, payload), this.#shared, at);
+      this.#laidPayloads[place] = payload;
+      this.#laidIdLengths[place] = wireId.length;
+      this.#laidIdPlaces[place] = at + BEFORE_ID.length;
+      at = writeMessage(wireId, payload, this.#shared, at);
+    }
+    this.#laidCount = this.#count;
+    this.#laid = this.#shared.subarray(0, at);
+  }
+}
+
+/** One `next` message, without a frame around it. */
+export function nextMessage(wireId: string, payload: Buffer): Buffer {
+  const message = Buffer.allocUnsafe(messageBytes(wireId, payload));
+  writeMessage(wireId, payload, message, 0);
+  return message;
+}
+
+function messageBytes(wireId: string, payload: Buffer): number {
+  return AROUND_BYTES + wireId.length + payload.length;
+}
+
+function headerBytes(messageBytes: number): number {
+  if (messageBytes < 126) return 2;
+  return messageBytes < 65_536 ? 4 : 10;
+}
+
+/** Writes the header of an unmasked text frame, as a server sends it. Source: RFC 6455, section 5.2. */
+function writeHeader(messageBytes: number, target: Buffer, at: number): number {
+  target[at] = FIN_TEXT;
+  if (messageBytes < 126) {
+    target[at + 1] = messageBytes;
+    return at + 2;
+  }
+  if (messageBytes < 65_536) {
+    target[at + 1] = 126;
+    target.writeUInt16BE(messageBytes, at + 2);
+    return at + 4;
+  }
+  target[at + 1] = 127;
+  target.writeUInt32BE(Math.floor(messageBytes / 2 ** 32), at + 2);
+  target.writeUInt32BE(messageBytes % 2 ** 32, at + 6);
+  return at + 10;
+}
+
+function writeMessage(wireId: string, payload: Buffer, target: Buffer, at: number): number {
+  target.set(BEFORE_ID, at);
+  const idAt = at + BEFORE_ID.length;
+  target.write(wireId, idAt, 'latin1');
+  const behindId = idAt + wireId.length;
+  target.set(BEFORE_PAYLOAD, behindId);
+  const payloadAt = behindId + BEFORE_PAYLOAD.length;
+  target.set(payload, payloadAt);
+  const end = payloadAt + payload.length;
+  target[end] = CLOSING_BRACE;
+  return end + 1;
+}
