@@ -88,19 +88,20 @@ export function stoppedClient(kind: ServerKind, upstream: UpstreamProcess): Prom
       load.reset();
       await sleep(UNSTOPPED_MS);
       const before = p99(load.received.latenciesMs);
-      const memoryBefore = server.residentBytes();
+      const heldBefore = await server.memory();
       stopped.pause(0, true);
       load.reset();
       await sleep(STOPPED_MS);
       const during = p99(load.received.latenciesMs);
-      const memory = (server.residentBytes() - memoryBefore) / 2 ** 20;
+      const held = await server.memory();
+      const memory = (held.heldBytes - heldBefore.heldBytes) / 2 ** 20;
       stopped.reset();
       const resumedAtMs = performance.now();
       stopped.pause(0, false);
       const freshAfterMs = await firstFresh(stopped, resumedAtMs);
       return {
         value: during / before,
-        note: `memory ${memory.toFixed(1)} MB more after the minute; newest states ${Math.round(freshAfterMs)} ms after it reads again`,
+        note: `${memory.toFixed(2)} MB more are held after the minute, garbage collected; newest states ${Math.round(freshAfterMs)} ms after it reads again`,
       };
     } finally {
       stopped.close();

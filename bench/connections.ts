@@ -27,7 +27,7 @@ const server = await ServerProcess.start('gateway', upstream.url, ['c0'], {
 });
 const load = new Load();
 await sleep(1_500);
-const emptyBytes = server.residentBytes();
+const { residentBytes: emptyBytes } = await server.memory();
 await load.open(server.port, clients, () => subscriptionTo(['c0']), 'graphql-transport-ws');
 say(`${clients} clients are subscribed`);
 upstream.publish({ names: ['c0'], everyMs: EVERY_MS });
@@ -42,7 +42,7 @@ async function measure(ms: number): Promise<number> {
   const { frames, latenciesMs, wrong } = load.received;
   const expected = (ms / EVERY_MS) * clients;
   const latency = p99(latenciesMs);
-  const memory = server.residentBytes();
+  const { residentBytes: memory } = await server.memory();
   say(
     `${Math.round(ms / 1000)} s: ${frames} frames of ${expected} expected, ${wrong} wrong; CPU ${((used / ms) * 100_000).toFixed(0)} %, ` +
       `resident ${(memory / 2 ** 20).toFixed(0)} MB (${((memory - emptyBytes) / clients / 1024).toFixed(1)} KB a client), p99 ${latency.toFixed(1)} ms`,

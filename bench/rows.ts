@@ -1,19 +1,24 @@
 import { capacity, latencyAt, stoppedClient } from './capacity.ts';
 import { Load } from './load.ts';
-import { type Measurement, SELECTION, sleep, subscriptionTo } from './measurement.ts';
+import { type Measurement, p99, SELECTION, sleep, subscriptionTo } from './measurement.ts';
 import { emptyQueries, snapshotQueries } from './queries.ts';
 import { type ServerKind, ServerProcess, type UpstreamProcess } from './servers.ts';
 
 const CLIENTS = 1_000;
-const MEASURE_MS = 4_000;
+const MEASURE_MS = 5_000;
 const IDLE_CLIENTS = 5_000;
 
+/** A delivery is measured as it is after a minute's work: so many messages come before the first client. */
+const WARM_UP_MESSAGES = 1_000;
+const WARM_UP_EVERY_MS = 4;
 /** A row of the comparison. */
 export interface Row {
   readonly title: string;
   readonly unit: string;
   readonly servers: readonly ServerKind[];
   readonly measure: (kind: ServerKind, upstream: UpstreamProcess) => Promise<Measurement>;
+  /** The title of the row whose figures the gateway's are compared with besides. */
+  readonly against?: string;
 }
 
 interface Delivery {
@@ -27,20 +32,32 @@ interface Delivery {
   readonly clients?: number;
   /** Further clients, whose contract is never published. */
   readonly quietClients?: number;
+  /** Whether what the same messages cost without a client is taken off. */
+  readonly beyondMessages?: boolean;
 }
 
 /** CPU time of the whole server process for each delivered frame, in microseconds. */
 function delivery(wish: Delivery) {
-  const { together, everyMs, selections = 1, ownList = false } = wish;
+  const { together, everyMs, selections = 1, ownList = false, beyondMessages = false } = wish;
   const { clients = CLIENTS, quietClients = 0 } = wish;
   return async (kind: ServerKind, upstream: UpstreamProcess): Promise<Measurement> => {
     const published = Array.from({ length: together }, (_, at) => `c${at}`);
     const quiet = ownList ? Array.from({ length: CLIENTS }, (_, at) => `q${at}`) : [];
     const server = await ServerProcess.start(kind, upstream.url, [...published, ...quiet, 'quiet']);
     const load = new Load();
+    const used = async (ms: number) => {
+      const before = server.cpuSeconds();
+      await sleep(ms);
+      return server.cpuSeconds() - before;
+    };
     try {
       // A gateway takes a moment to have all its contracts carried.
       await sleep(ownList ? 6_000 : 1_500);
+      upstream.publish({ names: published, everyMs: WARM_UP_EVERY_MS * together });
+      await sleep(WARM_UP_MESSAGES * WARM_UP_EVERY_MS);
+      upstream.publish({ names: published, everyMs });
+      const cpuOfMessages = beyondMessages ? await used(MEASURE_MS) : 0;
+      upstream.publish({ names: [], everyMs: 0 });
       const query = (client: number) => {
         const variant = client % selections;
         const names = [...published, ...(ownList ? [quiet[client]] : [])];
@@ -50,36 +67,21 @@ function delivery(wish: Delivery) {
           variables: { names },
         };
       };
-      await load.open(
-        server.port,
-        clients,
-        kind === 'relay' ? undefined : query,
-        'graphql-transport-ws',
-      );
-      if (quietClients > 0) {
-        await load.open(
-          server.port,
-          quietClients,
-          () => subscriptionTo(['quiet']),
-          'graphql-transport-ws',
-        );
-      }
+      const asked = kind === 'relay' ? undefined : query;
+      await load.open(server.port, clients, asked, 'graphql-transport-ws');
+      const none = () => subscriptionTo(['quiet']);
+      await load.open(server.port, quietClients, none, 'graphql-transport-ws');
       await sleep(1_500);
       upstream.publish({ names: published, everyMs });
       await sleep(1_500);
       load.reset();
-      const before = server.cpuSeconds();
-      await sleep(MEASURE_MS);
-      const cpu = server.cpuSeconds() - before;
+      const cpu = (await used(MEASURE_MS)) - cpuOfMessages;
       const { frames, latenciesMs, wrong } = load.received;
-      upstream.publish({ names: [], everyMs: 0 });
       const expected = (MEASURE_MS / everyMs) * together * clients;
       if (wrong > 0) throw new Error(`${kind}: ${wrong} sampled frames are wrong`);
       if (frames < 0.8 * expected)
         throw new Error(`${kind}: ${frames} frames, expected ${expected}`);
-      latenciesMs.sort((a, b) => a - b);
-      const p99Ms = latenciesMs[Math.floor(latenciesMs.length * 0.99)] ?? Number.NaN;
-      return { value: (cpu / frames) * 1e6, p99Ms };
+      return { value: (cpu / frames) * 1e6, p99Ms: p99(latenciesMs) };
     } finally {
       upstream.publish({ names: [], everyMs: 0 });
       load.close();
@@ -88,7 +90,7 @@ function delivery(wish: Delivery) {
   };
 }
 
-/** Resident memory of one idle connection with one subscription, in KB. */
+/** Resident memory of one idle connection with one subscription, garbage collected, in KB. */
 async function idleMemory(kind: ServerKind, upstream: UpstreamProcess): Promise<Measurement> {
   const server = await ServerProcess.start(kind, upstream.url, ['c0']);
   const load = new Load();
@@ -98,10 +100,11 @@ async function idleMemory(kind: ServerKind, upstream: UpstreamProcess): Promise<
     // The first connections fill what is shared and what the heap keeps in reserve.
     await load.open(server.port, 500, subscription, 'graphql-transport-ws');
     await sleep(2_000);
-    const before = server.residentBytes();
+    const before = await server.memory();
     await load.open(server.port, IDLE_CLIENTS, subscription, 'graphql-transport-ws');
-    await sleep(8_000);
-    return { value: (server.residentBytes() - before) / IDLE_CLIENTS / 1_024 };
+    await sleep(4_000);
+    const after = await server.memory();
+    return { value: (after.residentBytes - before.residentBytes) / IDLE_CLIENTS / 1_024 };
   } finally {
     load.close();
     server.stop();
@@ -129,10 +132,14 @@ async function unheard(kind: ServerKind, upstream: UpstreamProcess): Promise<Mea
   }
 }
 
+const ONE = 'One update at a time, 1,000 clients, one selection';
+const TEN = 'Ten contracts in a tick, 1,000 clients, one selection';
+const GROWTH = '1,000 clients, one update at a time, less what the messages cost without a client';
+
 /** Everything that is compared, the gateway first in each row. */
 export const ROWS: readonly Row[] = [
   {
-    title: 'One update at a time, 1,000 clients, one selection',
+    title: ONE,
     unit: 'µs CPU a frame',
     servers: ['gateway', 'relay', 'yoga', 'mercurius'],
     measure: (kind, upstream) =>
@@ -142,11 +149,11 @@ export const ROWS: readonly Row[] = [
       ),
   },
   {
-    title: 'Ten contracts in a tick, 1,000 clients, one selection',
+    title: TEN,
     unit: 'µs CPU a frame',
     servers: ['gateway', 'relay', 'yoga', 'mercurius'],
     measure: (kind, upstream) =>
-      delivery({ together: 10, everyMs: kind === 'gateway' || kind === 'relay' ? 500 : 2_000 })(
+      delivery({ together: 10, everyMs: kind === 'gateway' || kind === 'relay' ? 100 : 2_000 })(
         kind,
         upstream,
       ),
@@ -156,18 +163,21 @@ export const ROWS: readonly Row[] = [
     unit: 'µs CPU a frame',
     servers: ['gateway'],
     measure: delivery({ together: 1, everyMs: 50, ownList: true }),
+    against: ONE,
   },
   {
     title: '100 distinct selections, one update at a time',
     unit: 'µs CPU a frame',
     servers: ['gateway'],
     measure: delivery({ together: 1, everyMs: 50, selections: 100 }),
+    against: ONE,
   },
   {
     title: '100 distinct selections, ten contracts in a tick',
     unit: 'µs CPU a frame',
     servers: ['gateway'],
-    measure: delivery({ together: 10, everyMs: 500, selections: 100 }),
+    measure: delivery({ together: 10, everyMs: 100, selections: 100 }),
+    against: TEN,
   },
   {
     title: '1,000 distinct selections, one update at a time',
@@ -216,16 +226,31 @@ export const ROWS: readonly Row[] = [
     measure: stoppedClient,
   },
   {
-    title: '250 clients instead of 1,000, one update at a time',
+    title: GROWTH,
     unit: 'µs CPU a frame',
     servers: ['gateway'],
-    measure: delivery({ together: 1, everyMs: 50, clients: 250 }),
+    measure: delivery({ together: 1, everyMs: 50, beyondMessages: true }),
+  },
+  {
+    title: '250 clients, one update at a time, less what the messages cost without a client',
+    unit: 'µs CPU a frame',
+    servers: ['gateway'],
+    measure: delivery({ together: 1, everyMs: 50, beyondMessages: true, clients: 250 }),
+    against: GROWTH,
+  },
+  {
+    title: '2,000 clients, one update at a time, less what the messages cost without a client',
+    unit: 'µs CPU a frame',
+    servers: ['gateway'],
+    measure: delivery({ together: 1, everyMs: 50, beyondMessages: true, clients: 2_000 }),
+    against: GROWTH,
   },
   {
     title: '1,000 clients, and 4,000 subscriptions that receive nothing',
     unit: 'µs CPU a frame',
     servers: ['gateway'],
     measure: delivery({ together: 1, everyMs: 50, quietClients: 4_000 }),
+    against: ONE,
   },
   {
     title: 'Messages of IME that nobody subscribes to',

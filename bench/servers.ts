@@ -1,7 +1,9 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { onServerCore } from './cores.ts';
 import type { UpstreamCommand } from './upstream.ts';
 
 /** Clock ticks of /proc in a second. Source: `getconf CLK_TCK` on Linux. */
@@ -12,6 +14,22 @@ export type ServerKind = 'gateway' | 'relay' | 'yoga' | 'mercurius';
 
 const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const production = { ...process.env, NODE_ENV: 'production' };
+
+/** What a process holds once nothing is left to collect, in bytes. */
+export interface HeldMemory {
+  /** What is in use of the JavaScript heap, and outside of it for JavaScript. */
+  readonly heldBytes: number;
+  readonly residentBytes: number;
+}
+
+// Loaded into every server: tells its memory when asked. What one collection finalises frees more in the next.
+const MEMORY_PROBE = `data:text/javascript,
+  process.on('message', (message) => {
+    if (message !== 'memory') return;
+    for (let round = 0; round < 3; round++) gc();
+    const { heapUsed, external, rss } = process.memoryUsage();
+    process.send({ heldBytes: heapUsed + external, residentBytes: rss });
+  });`;
 
 /** The upstream process. */
 export class UpstreamProcess {
@@ -57,13 +75,9 @@ export class ServerProcess {
     names: readonly string[],
     settings: Readonly<Record<string, string>> = {},
   ): Promise<ServerProcess> {
-    if (kind === 'gateway') {
-      const child = spawn(
-        process.execPath,
-        [fileURLToPath(new URL('../dist/main.js', import.meta.url))],
-        {
-          env: {
-            ...production,
+    const child =
+      kind === 'gateway'
+        ? spawnServer([script('../dist/main.js')], 'pipe', {
             PORT: '0',
             AUTH: 'none',
             IME_URL: upstreamUrl,
@@ -72,24 +86,25 @@ export class ServerProcess {
             // A client that stops for a minute is measured, not closed.
             CLIENT_STALL_MS: '600000',
             ...settings,
-          },
-          stdio: ['ignore', 'pipe', 'inherit'],
-        },
-      );
-      for await (const line of createInterface({ input: child.stdout })) {
-        const { url } = JSON.parse(line) as { url?: string };
-        if (url) return new ServerProcess(child, Number(new URL(url).port));
-      }
-      throw new Error('the gateway did not start');
-    }
-    const child = fork(script('baselines.ts'), {
-      execArgv: ['--import', 'tsx'],
-      env: { ...production, BASELINE: kind, UPSTREAM: upstreamUrl, NAMES: names.join(',') },
-    });
+          })
+        : spawnServer(['--import', 'tsx', script('baselines.ts')], 'inherit', {
+            BASELINE: kind,
+            UPSTREAM: upstreamUrl,
+            NAMES: names.join(','),
+          });
+    if (child.stdout !== null) return new ServerProcess(child, await portOfGateway(child.stdout));
     const port = await new Promise<number>((resolve) =>
       child.once('message', (message) => resolve((message as { port: number }).port)),
     );
     return new ServerProcess(child, port);
+  }
+
+  /** What the process holds once its garbage is collected. */
+  memory(): Promise<HeldMemory> {
+    return new Promise((resolve) => {
+      this.#child.once('message', (message) => resolve(message as HeldMemory));
+      this.#child.send('memory');
+    });
   }
 
   /** CPU time used so far, user and system, in seconds. Source: proc(5), `/proc/pid/stat`. */
@@ -105,13 +120,29 @@ export class ServerProcess {
     return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
   }
 
-  /** Resident memory, in bytes. */
-  residentBytes(): number {
-    const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
-    return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1_024;
-  }
-
   stop(): void {
     this.#child.kill('SIGKILL');
   }
+}
+
+function spawnServer(
+  script: readonly string[],
+  stdout: 'pipe' | 'inherit',
+  settings: Readonly<Record<string, string>>,
+): ChildProcess {
+  const probe = ['--expose-gc', '--import', MEMORY_PROBE];
+  const [command, args] = onServerCore(process.execPath, [...probe, ...script]);
+  return spawn(command, args, {
+    env: { ...production, ...settings },
+    stdio: ['ignore', stdout, 'inherit', 'ipc'],
+  });
+}
+
+/** The port that the gateway's log names. */
+async function portOfGateway(log: Readable): Promise<number> {
+  for await (const line of createInterface({ input: log })) {
+    const { url } = JSON.parse(line) as { url?: string };
+    if (url) return Number(new URL(url).port);
+  }
+  throw new Error('the gateway did not start');
 }

@@ -4,25 +4,10 @@ import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { FanOut, TickMember } from './fanout.ts';
 import { nextMessage } from './frame-batch.ts';
+import { type CarriedSubscription, NOWHERE } from './tick-log.ts';
 
 /** How much is handed to the socket in one write, in bytes. */
 const WRITE_BYTES = 64 * 1024;
-
-/** A subscription, as the connection that carries it sees it. */
-export interface CarriedSubscription {
-  /** Its id, as `wireIdOf` has it. */
-  readonly wireId: string;
-  /** Nothing may be sent any more. */
-  readonly isOver: boolean;
-  /** The JSON text of the payload for a state, UTF-8. Never to be written to. */
-  payload(state: ContractState): Buffer;
-}
-
-/** A state for one of the connection's subscriptions. */
-interface Frame {
-  readonly to: CarriedSubscription;
-  readonly state: ContractState;
-}
 
 /** What a connection holds while its client reads slowly. */
 interface Backlog {
@@ -43,10 +28,9 @@ export class ClientConnection implements TickMember {
   readonly #socket: Socket;
   readonly #fanOut: FanOut;
   readonly #isCompressed: boolean;
-  // Mostly a tick brings one state, which then needs neither an object nor a list.
-  #to: CarriedSubscription | undefined;
-  #state: ContractState | undefined;
-  #more: Frame[] | undefined;
+  /** Where the tick's log has what is pushed and not yet written. */
+  #first = NOWHERE;
+  #last = NOWHERE;
   #backlog: Backlog | undefined;
   #flow: 'flowing' | 'backlogged' | 'closed' = 'flowing';
 
@@ -66,14 +50,10 @@ export class ClientConnection implements TickMember {
   /** A state for one of the connection's subscriptions; it goes out at the end of the tick. */
   push(to: CarriedSubscription, state: ContractState): void {
     if (this.#flow === 'flowing') {
-      if (this.#to === undefined) {
-        this.#to = to;
-        this.#state = state;
-        this.#fanOut.schedule(this);
-      } else {
-        this.#more ??= [];
-        this.#more.push({ to, state });
-      }
+      this.#last = this.#fanOut.log.add(to, state, this.#last);
+      if (this.#first !== NOWHERE) return;
+      this.#first = this.#last;
+      this.#fanOut.schedule(this);
     } else if (this.#flow === 'backlogged') {
       this.#mark(to, state.key);
     }
@@ -95,25 +75,21 @@ export class ClientConnection implements TickMember {
 
   /** Writes what has been pushed. */
   flush(): void {
-    const to = this.#to;
-    const state = this.#state;
-    const more = this.#more;
-    if (to === undefined || state === undefined) return;
-    this.#to = undefined;
-    this.#state = undefined;
-    this.#more = undefined;
-    const { batch } = this.#fanOut;
+    const { batch, log } = this.#fanOut;
+    let place = this.#first;
+    this.#first = NOWHERE;
+    this.#last = NOWHERE;
     batch.clear();
-    if (!to.isOver) batch.add(to.wireId, to.payload(state));
-    let at = 0;
-    while (more !== undefined && at < more.length && this.#flow === 'flowing') {
-      const frame = more[at++] as Frame;
-      if (!frame.to.isOver) batch.add(frame.to.wireId, frame.to.payload(frame.state));
+    for (; place !== NOWHERE && this.#flow === 'flowing'; place = log.next(place)) {
+      const to = log.to(place);
+      if (!to.isOver) batch.add(to.wireId, to.projection, log.state(place));
       if (batch.bytes >= WRITE_BYTES) this.#write();
     }
     this.#write();
     if (this.#flow !== 'backlogged') return;
-    for (const frame of more?.slice(at) ?? []) this.#mark(frame.to, frame.state.key);
+    for (; place !== NOWHERE; place = log.next(place)) {
+      this.#mark(log.to(place), log.state(place).key);
+    }
   }
 
   /** Writes what has been pushed and marked for one subscription, however much is unsent. */
@@ -124,7 +100,7 @@ export class ClientConnection implements TickMember {
       if (marked.to !== to) continue;
       marks?.delete(mark);
       const state = this.#fanOut.stateOf(marked.key);
-      if (state !== undefined) this.send(to, to.payload(state));
+      if (state !== undefined) this.send(to, to.projection.payload(state));
     }
   }
 

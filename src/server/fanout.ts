@@ -3,6 +3,7 @@ import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import { FrameBatch } from './frame-batch.ts';
+import { TickLog } from './tick-log.ts';
 
 /** The close code of a connection that takes nothing: its client comes back on it. */
 const TRY_AGAIN_LATER = 1013;
@@ -39,7 +40,9 @@ export interface TickMember {
 /** Sends what changed in a tick at its end, one write for each connection. */
 export class FanOut {
   readonly counts: FanOutCounts = { frames: 0, bytes: 0, conflated: 0, stalled: 0 };
-  /** What the connection holds that is being written; empty between two of them. */
+  /** What the tick has brought so far. Nothing is added while it is written. */
+  readonly log = new TickLog();
+  /** What the connection is sent that is being written. */
   readonly batch = new FrameBatch();
   readonly bounds: SlowReaderBounds;
   readonly #hub: ContractHub;
@@ -74,6 +77,8 @@ export class FanOut {
     this.#written = due;
     for (const connection of due) connection.flush();
     due.length = 0;
+    this.log.clear();
+    this.batch.forget();
     this.#flushed((performance.now() - startMs) / 1000);
   }
 

@@ -5,9 +5,10 @@ import type { UpdateWish } from '../hub/contract-updates.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import { ContractSubscription } from '../hub/subscription.ts';
 import { forbiddenContract } from '../schema/errors.ts';
-import type { CarriedSubscription, ClientConnection } from './client-connection.ts';
+import type { ClientConnection } from './client-connection.ts';
 import { wireIdOf } from './frame-batch.ts';
 import type { Projection } from './projection.ts';
+import type { CarriedSubscription } from './tick-log.ts';
 
 /** The connection that a subscription belongs to. */
 export interface SubscriptionHolder {
@@ -29,10 +30,10 @@ export interface SubscriptionHolder {
  */
 export class SocketSubscription extends ContractSubscription implements CarriedSubscription {
   readonly wireId: string;
+  readonly projection: Projection;
   readonly #id: string;
   readonly #holder: SubscriptionHolder;
   readonly #connection: ClientConnection;
-  readonly #projection: Projection;
   #state: 'opening' | 'open' | 'over' = 'opening';
 
   /** @throws LimitExceeded where it would be too much */
@@ -49,21 +50,17 @@ export class SocketSubscription extends ContractSubscription implements CarriedS
     this.#id = id;
     this.#holder = holder;
     this.#connection = holder.connection;
-    this.#projection = projection;
+    this.projection = projection;
   }
 
   get isOver(): boolean {
     return this.#state === 'over';
   }
 
-  payload(state: ContractState): Buffer {
-    return this.#projection.payload(state);
-  }
-
   /** Begins with what may not be seen. */
   override open(): void {
     for (const key of this.wish.refusedKeys ?? []) {
-      this.#connection.send(this, this.#projection.refusal(forbiddenContract(key)));
+      this.#connection.send(this, this.projection.refusal(forbiddenContract(key)));
     }
     super.open();
     if (this.wish.keys.length === 0) this.end();
@@ -107,7 +104,7 @@ export class SocketSubscription extends ContractSubscription implements CarriedS
   }
 
   protected reads(state: ContractState): string {
-    return this.#projection.reads(state);
+    return this.projection.reads(state);
   }
 
   #endWith(message: object): void {
@@ -123,7 +120,7 @@ export class SocketSubscription extends ContractSubscription implements CarriedS
     if (this.#state === state) return;
     this.#state = state;
     if (state !== 'over') return;
-    this.#holder.quota.unsubscribe(this.wish.keys, this.#projection);
+    this.#holder.quota.unsubscribe(this.wish.keys, this.projection);
     this.#holder.ended(this.#id);
     this.close();
   }
