@@ -1,0 +1,192 @@
+import { createRequire } from 'node:module';
+import v8 from 'node:v8';
+import vm from 'node:vm';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { ConnectionQuota } from '../src/access/quota.ts';
+import type { ContractState } from '../src/hub/contract-state.ts';
+import { ContractHub } from '../src/hub/hub.ts';
+import type { ClientConnection } from '../src/server/client-connection.ts';
+import { FrameBatch, wireIdOf } from '../src/server/frame-batch.ts';
+import { Projection } from '../src/server/projection.ts';
+import { SocketSubscription } from '../src/server/socket-subscription.ts';
+import { names, TestExchange, testGateway, until } from './kit/gateway.ts';
+import { RawClient } from './kit/raw.ts';
+
+const IDS = ['1', '2', 'a-longer-id', 'سکه', 'نیم‌سکه', '"\\\n', '😀', '\ud800'];
+const state = (key: string): ContractState => ({
+  key: `name:${key}`,
+  status: 'PENDING',
+  statusSinceMs: 0,
+  statusReason: null,
+  snapshot: null,
+});
+
+/** What ws itself makes of a text message. */
+const { Sender } = createRequire(import.meta.url)('ws') as {
+  Sender: { frame(data: Buffer, options: object): Buffer[] };
+};
+
+test('a batch of frames reads as the messages one by one, whatever was written before', () => {
+  const texts = [
+    '{"a":1}',
+    `"${'x'.repeat(80)}"`,
+    `"${'y'.repeat(400)}"`,
+    `"${'z'.repeat(70_000)}"`,
+  ];
+  const projections = texts.map(
+    (text) =>
+      new Projection(
+        'c',
+        ({ key }) => text + key,
+        () => {},
+      ),
+  );
+  const states = [state('A'), state('B')];
+  const message = fc.record({
+    id: fc.constantFrom(...IDS),
+    projection: fc.constantFrom(...projections),
+    state: fc.constantFrom(...states),
+  });
+  const write = fc.record({
+    messages: fc.array(message, { minLength: 1, maxLength: 3 }),
+    // The same messages again, for a subscription with another id: what sharing is for.
+    again: fc.option(fc.constantFrom(...IDS)),
+    isKept: fc.boolean(),
+    endsTick: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(write, { maxLength: 10 }), (writes) => {
+      const batch = new FrameBatch();
+      const kept: { buffer: Buffer; copy: Buffer }[] = [];
+      const check = (messages: { id: string; projection: Projection; state: ContractState }[]) => {
+        batch.clear();
+        for (const { id, projection, state } of messages) {
+          batch.add(wireIdOf(id), projection, state);
+        }
+        const expected = messages.map(({ id, projection, state }) => {
+          const text = `{"id":${JSON.stringify(id)},"type":"next","payload":${projection.payload(state)}}`;
+          return Buffer.from(text);
+        });
+        const options = { fin: true, opcode: 1, mask: false, rsv1: false, readOnly: true };
+        const frames = Buffer.concat(expected.flatMap((data) => Sender.frame(data, options)));
+        expect(batch.bytes).toBe(frames.length);
+        expect(batch.own().equals(frames)).toBe(true);
+        expect(Buffer.concat(batch.messages()).equals(Buffer.concat(expected))).toBe(true);
+        const shared = batch.shared();
+        expect(shared.equals(frames)).toBe(true);
+        return shared;
+      };
+      for (const { messages, again, isKept, endsTick } of writes) {
+        let shared = check(messages);
+        if (again !== null) shared = check(messages.map((message) => ({ ...message, id: again })));
+        if (isKept) {
+          kept.push({ buffer: shared, copy: Buffer.from(shared) });
+          batch.kept();
+        }
+        if (endsTick) batch.forget();
+      }
+      for (const { buffer, copy } of kept) expect(buffer.equals(copy)).toBe(true);
+    }),
+    { numRuns: 200, endOnFailure: true },
+  );
+});
+
+test('many clients are told the same tick, each by its own ids', async () => {
+  const market = await new TestExchange().listen();
+  const gateway = await testGateway({ IME_URL: market.url });
+  const contracts = ['A', 'B', 'C'];
+  const query =
+    'subscription ($n: [String!]) { contractUpdates(names: $n, initial: false) { id snapshot { aggregate { lastPrice } } } }';
+  const clients = await Promise.all(
+    Array.from({ length: 20 }, () => new RawClient(gateway).init()),
+  );
+  for (const [place, client] of clients.entries()) {
+    for (const id of [`${place}`, `client ${place % 3}`, `سکه ${place}`]) {
+      client.subscribe(id, query, { variables: { n: contracts } });
+    }
+  }
+  await market.carries(names(...contracts));
+  await until(() => gateway.report().subscriptions === 60, 'all are subscribed');
+  const rounds = 20;
+  for (let price = 1; price <= rounds; price++) {
+    for (const key of names(...contracts)) market.publish(key, price);
+    if (price % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  const nexts = (client: RawClient) =>
+    client.messages.filter(
+      ({ type, payload }) => type === 'next' && JSON.stringify(payload).includes('lastPrice":"'),
+    );
+  for (const [place, client] of clients.entries()) {
+    await client.until(() => nexts(client).length >= 9 * rounds, 'it has been told all');
+    for (const id of [`${place}`, `client ${place % 3}`, `سکه ${place}`]) {
+      const told = nexts(client).filter((message) => message.id === id);
+      const prices = told.map(({ payload }) => {
+        const { contractUpdates } = (payload as { data: Record<string, unknown> }).data;
+        const { id: key, snapshot } = contractUpdates as {
+          id: string;
+          snapshot: { aggregate: { lastPrice: string } };
+        };
+        return `${key} ${snapshot.aggregate.lastPrice}`;
+      });
+      const expected = contracts.flatMap((name) =>
+        Array.from({ length: rounds }, (_, price) => `name:${name} ${price + 1}`),
+      );
+      expect(prices.sort()).toEqual(expected.sort());
+    }
+  }
+});
+
+test('an id is free again once the gateway has ended its subscription, which it tells once', async () => {
+  const market = await new TestExchange().listen();
+  market.unlisted.add('name:X');
+  const gateway = await testGateway({ IME_URL: market.url, IME_PINNED_NAMES: 'A' });
+  await market.carries(names('A'));
+  const client = await new RawClient(gateway).init();
+  const query = 'subscription { contractUpdates(names: ["X"]) { id status } }';
+  const completions = () => client.of('1').filter(({ type }) => type === 'complete').length;
+  // The first waits for the refusal; the second is told of it at once.
+  for (let time = 1; time <= 2; time++) {
+    client.subscribe('1', query);
+    await client.until(() => completions() === time, 'it is complete');
+    expect(client.of('1').at(-2)?.payload).toEqual({
+      data: { contractUpdates: { id: 'name:X', status: 'INVALID' } },
+    });
+  }
+  client.subscribe('1', 'subscription { contractUpdates(names: ["A"]) { id } }');
+  await client.until(() => client.of('1').at(-1)?.type === 'next', 'the id serves a third time');
+  expect(client.closed).toBeUndefined();
+  expect(completions()).toBe(2);
+  expect(gateway.report().subscriptions).toBe(1);
+  client.send({ id: '1', type: 'complete' });
+  await until(() => gateway.report().subscriptions === 0, 'the client has ended it');
+  client.send({ type: 'ping' });
+  await client.until(() => client.messages.at(-1)?.type === 'pong', 'nothing comes but the pong');
+  expect(completions()).toBe(2);
+});
+
+test('what graphql-ws waits for is held by nobody', async () => {
+  v8.setFlagsFromString('--expose-gc');
+  const collect = vm.runInNewContext('gc') as () => void;
+  const quota = { subscribe: () => {}, unsubscribe: () => {} } as unknown as ConnectionQuota;
+  const connection = {} as ClientConnection;
+  const holder = { connection, quota, ended: () => {}, free: () => {} };
+  const wish = { keys: names('A'), initial: false, intervalMs: 0, changesOnly: false };
+  const hub = new ContractHub(0);
+  const projection = new Projection(
+    'c',
+    () => '',
+    () => {},
+  );
+  const subscription = new SocketSubscription(hub, wish, '1', holder, projection);
+  subscription.open();
+  const waited = new WeakRef(subscription.next());
+  await until(() => {
+    collect();
+    return waited.deref() === undefined;
+  }, 'the promise is collected');
+  expect(hub.subscriptions).toBe(1);
+  await subscription.return();
+  expect(hub.subscriptions).toBe(0);
+  hub.close();
+});
