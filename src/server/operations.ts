@@ -59,15 +59,16 @@ export function protocolOptions(
         const variables = payload.variables ?? undefined;
         const cost = operationCost(schema, document, operationName, variables, hub.size);
         if (cost > maxCost) throw access.tooCostly(cost, maxCost);
+        const requestId = `${client.access.id}/${id.slice(0, 100)}`;
         const contextValue = operationContext(gateway, {
           principal,
           transport: 'websocket',
-          requestId: `${client.access.id}/${id.slice(0, 100)}`,
+          requestId,
           renewer: client.access,
         });
         const span = gateway.tracing.start('graphql.operation', {
           'network.protocol.name': 'websocket',
-          'ime_gateway.request_id': `${client.access.id}/${id.slice(0, 100)}`,
+          'ime_gateway.request_id': requestId,
           'graphql.operation.name': operationName ?? '',
         });
         if (span !== undefined) client.traced(id, span);
