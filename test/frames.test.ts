@@ -9,6 +9,7 @@ import { ContractHub } from '../src/hub/hub.ts';
 import type { ClientConnection } from '../src/server/client-connection.ts';
 import { FrameBatch, wireIdOf } from '../src/server/frame-batch.ts';
 import { Projection } from '../src/server/projection.ts';
+import { RenderedStates } from '../src/server/rendered-states.ts';
 import { SocketSubscription } from '../src/server/socket-subscription.ts';
 import { names, TestExchange, testGateway, until } from './kit/gateway.ts';
 import { RawClient } from './kit/raw.ts';
@@ -39,6 +40,7 @@ test('a batch of frames reads as the messages one by one, whatever was written b
       new Projection(
         'c',
         ({ key }) => text + key,
+        new RenderedStates(),
         () => {},
       ),
   );
@@ -176,6 +178,7 @@ test('what graphql-ws waits for is held by nobody', async () => {
   const projection = new Projection(
     'c',
     () => '',
+    new RenderedStates(),
     () => {},
   );
   const subscription = new SocketSubscription(hub, wish, '1', holder, projection);

@@ -53,7 +53,7 @@ export class ClientConnection implements TickMember {
       this.#last = this.#fanOut.log.add(to, state, this.#last);
       if (this.#first !== NOWHERE) return;
       this.#first = this.#last;
-      this.#fanOut.schedule(this);
+      this.#fanOut.schedule(this, to.projection);
     } else if (this.#flow === 'backlogged') {
       this.#mark(to, state.key);
     }

@@ -3,6 +3,7 @@ import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import { FrameBatch } from './frame-batch.ts';
+import type { Projection } from './projection.ts';
 import { TickLog } from './tick-log.ts';
 
 /** The close code of a connection that takes nothing: its client comes back on it. */
@@ -49,8 +50,10 @@ export class FanOut {
   readonly #backlogged = new Set<TickMember>();
   readonly #closing = new Set<NodeJS.Timeout>();
   readonly #flushed: (seconds: number) => void;
-  #due: TickMember[] = [];
-  #written: TickMember[] = [];
+  /** Who has something to write, those together who begin with the same projection. */
+  readonly #due = new Map<Projection, TickMember[]>();
+  #lastProjection: Projection | undefined;
+  #lastDue: TickMember[] = [];
   #looking: NodeJS.Timeout | undefined;
 
   /** @param flushed told how long each tick took to write */
@@ -65,18 +68,35 @@ export class FanOut {
     return this.#hub.stateOf(key);
   }
 
-  /** The connection has something to write at the end of the tick. */
-  schedule(connection: TickMember): void {
-    if (this.#due.push(connection) === 1) setImmediate(() => this.#flush());
+  /**
+   * The connection has something to write at the end of the tick.
+   *
+   * @param first what its first state is seen through: frames are laid out once for connections that are
+   *   written one after the other and are sent the same
+   */
+  schedule(connection: TickMember, first: Projection): void {
+    if (first !== this.#lastProjection) {
+      if (this.#due.size === 0) setImmediate(() => this.#flush());
+      let due = this.#due.get(first);
+      if (due === undefined) {
+        due = [];
+        this.#due.set(first, due);
+      }
+      this.#lastProjection = first;
+      this.#lastDue = due;
+    }
+    this.#lastDue.push(connection);
   }
 
   #flush(): void {
     const startMs = performance.now();
-    const due = this.#due;
-    this.#due = this.#written;
-    this.#written = due;
-    for (const connection of due) connection.flush();
-    due.length = 0;
+    const due = [...this.#due.values()];
+    this.#due.clear();
+    this.#lastProjection = undefined;
+    this.#lastDue = [];
+    for (const connections of due) {
+      for (const connection of connections) connection.flush();
+    }
     this.log.clear();
     this.batch.forget();
     this.#flushed((performance.now() - startMs) / 1000);

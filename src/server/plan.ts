@@ -8,6 +8,7 @@ import {
   isNonNullType,
   isObjectType,
 } from 'graphql';
+import { attachment } from '../attachment.ts';
 import type { SelectedField } from './selection.ts';
 
 /** Writes a value of a type as JSON text, byte for byte as graphql-js and `JSON.stringify` would. */
@@ -36,7 +37,7 @@ export class FieldTexts {
   readonly #places = new Map<string, FieldPlace>();
   /** How many places each type has: texts are numbered by type, so that they stand close together. */
   readonly #taken = new Map<string, number>();
-  readonly #texts = new WeakMap<object, Texts>();
+  readonly #texts = attachment<Texts>();
   #shared = 0;
 
   /** Where a leaf without arguments is kept. */

@@ -11,6 +11,7 @@ import type { ContractState } from '../hub/contract-state.ts';
 import type { Logger } from '../observability/log.ts';
 import type { GatewayContext } from '../schema/context.ts';
 import { FieldTexts } from './plan.ts';
+import { RenderedStates } from './rendered-states.ts';
 import { type ClientOperation, contractWriter, executedAnswer } from './rendering.ts';
 import { type SelectedField, selectedFields } from './selection.ts';
 
@@ -25,23 +26,34 @@ export class Projection {
   /** Most states are rendered and sent to everybody before the next one comes. */
   #lastState: ContractState | undefined;
   #lastPayload: Buffer = Buffer.alloc(0);
-  readonly #payloads = new WeakMap<ContractState, Buffer>();
+  readonly #payloads: RenderedStates<Buffer>;
+  readonly #renderer: number;
 
-  /** @param rendered called for each state that is rendered */
-  constructor(responseKey: string, render: (state: ContractState) => string, rendered: () => void) {
+  /**
+   * @param payloads where all projections keep what they have rendered
+   * @param rendered called for each state that is rendered
+   */
+  constructor(
+    responseKey: string,
+    render: (state: ContractState) => string,
+    payloads: RenderedStates<Buffer>,
+    rendered: () => void,
+  ) {
     this.#responseKey = responseKey;
     this.#render = render;
+    this.#payloads = payloads;
+    this.#renderer = payloads.register();
     this.#rendered = rendered;
   }
 
   /** The answer for a state: the JSON text of an execution result, UTF-8. Never to be written to. */
   payload(state: ContractState): Buffer {
     if (state === this.#lastState) return this.#lastPayload;
-    let payload = this.#payloads.get(state);
+    let payload = this.#payloads.get(state, this.#renderer);
     if (payload === undefined) {
       this.#rendered();
       payload = Buffer.from(this.#render(state), 'utf8');
-      this.#payloads.set(state, payload);
+      this.#payloads.set(state, this.#renderer, payload);
     }
     this.#lastState = state;
     this.#lastPayload = payload;
@@ -67,6 +79,7 @@ export class Projections {
   readonly #context: GatewayContext;
   /** The leaves of every state, for whoever writes states with the same context. */
   readonly texts = new FieldTexts();
+  readonly #payloads = new RenderedStates<Buffer>();
   readonly #projections = new Map<string, WeakRef<Projection>>();
   readonly #unused = new FinalizationRegistry<string>((selection) => {
     if (this.#projections.get(selection)?.deref() === undefined)
@@ -115,7 +128,9 @@ export class Projections {
       }
       return executedAnswer(this.#schema, operation, this.#context, state, this.#log);
     };
-    const projection = new Projection(responseKey, render, () => this.#renderings++);
+    const projection = new Projection(responseKey, render, this.#payloads, () => {
+      this.#renderings++;
+    });
     this.#projections.set(selection, new WeakRef(projection));
     this.#unused.register(projection, selection);
     return projection;

@@ -17,6 +17,7 @@ import type { GatewayContext } from '../schema/context.ts';
 import { checkedWaitMs, contractKeys, oneContractKey } from '../schema/contract-arguments.ts';
 import type { Documents } from './documents.ts';
 import type { FieldTexts } from './plan.ts';
+import { RenderedStates } from './rendered-states.ts';
 import { type ContractWriter, contractWriter } from './rendering.ts';
 import { leafCount, type SelectedField, selectedFields, type VariableValues } from './selection.ts';
 
@@ -39,17 +40,20 @@ interface ContractField {
 /** A selection on contracts, and the text of each contract's state that it was last written for. */
 class Selection {
   readonly #write: ContractWriter;
-  readonly #texts = new WeakMap<ContractState, string>();
+  readonly #texts: RenderedStates<string>;
+  readonly #renderer: number;
 
-  constructor(write: ContractWriter) {
+  constructor(write: ContractWriter, texts: RenderedStates<string>) {
     this.#write = write;
+    this.#texts = texts;
+    this.#renderer = texts.register();
   }
 
   textOf(state: ContractState, context: GatewayContext): string {
-    let text = this.#texts.get(state);
+    let text = this.#texts.get(state, this.#renderer);
     if (text === undefined) {
       text = this.#write(state, context);
-      this.#texts.set(state, text);
+      this.#texts.set(state, this.#renderer, text);
     }
     return text;
   }
@@ -72,7 +76,8 @@ export class SnapshotAnswers {
   readonly #documents: Documents;
   readonly #hub: ContractHub;
   readonly #access: Access;
-  readonly #texts: FieldTexts;
+  readonly #fieldTexts: FieldTexts;
+  readonly #texts = new RenderedStates<string>();
   readonly #maxCost: number;
   readonly #selections = new Map<string, Selection>();
   readonly #requests = new RecentMap<string, readonly ContractField[] | undefined>(MOST_REQUESTS);
@@ -82,7 +87,7 @@ export class SnapshotAnswers {
     documents: Documents,
     hub: ContractHub,
     access: Access,
-    texts: FieldTexts,
+    fieldTexts: FieldTexts,
     maxCost: number,
   ) {
     this.#maxCost = maxCost;
@@ -90,7 +95,7 @@ export class SnapshotAnswers {
     this.#documents = documents;
     this.#hub = hub;
     this.#access = access;
-    this.#texts = texts;
+    this.#fieldTexts = fieldTexts;
   }
 
   /**
@@ -202,10 +207,10 @@ export class SnapshotAnswers {
     const name = JSON.stringify(fields);
     const known = this.#selections.get(name);
     if (known !== undefined) return known;
-    const write = contractWriter(type, fields, this.#texts);
+    const write = contractWriter(type, fields, this.#fieldTexts);
     if (write === undefined) return undefined;
     if (this.#selections.size >= MOST_REQUESTS) this.#selections.clear();
-    const selection = new Selection(write);
+    const selection = new Selection(write, this.#texts);
     this.#selections.set(name, selection);
     return selection;
   }
