@@ -4,6 +4,11 @@ import { connect, type Socket } from 'node:net';
 /** How often a frame is read instead of counted. */
 const SAMPLE_EVERY = 97;
 
+const FIN = 0x80;
+const TEXT = 0x1;
+const PING = 0x9;
+const PONG = 0xa;
+
 /** What a group of clients has received. */
 export interface Received {
   frames: number;
@@ -60,7 +65,7 @@ class RawClient {
     for (const [place, message] of messages.entries()) {
       // What is sent before the acknowledgement of `connection_init` is refused.
       if (place > 0) await acknowledged;
-      this.#socket.write(maskedText(JSON.stringify(message)));
+      this.#socket.write(masked(TEXT, Buffer.from(JSON.stringify(message))));
     }
   }
 
@@ -106,7 +111,15 @@ class RawClient {
           : second === 127
             ? data.readUIntBE(at + 4, 6)
             : second;
-      const isText = ((data[at] ?? 0) & 0x0f) === 1;
+      const opcode = (data[at] ?? 0) & 0x0f;
+      if (opcode === PING) {
+        if (data.length - at < headerBytes + length) {
+          this.#rest = data.subarray(at);
+          return;
+        }
+        this.#pong(data.subarray(at + headerBytes, at + headerBytes + length));
+      }
+      const isText = opcode === TEXT;
       if (isText && this.#acknowledged) {
         this.#acknowledged();
         this.#acknowledged = undefined;
@@ -130,6 +143,11 @@ class RawClient {
     }
   }
 
+  /** Answers a ping, as a server expects of a client that it shall not close. */
+  #pong(payload: Buffer): void {
+    this.#socket.write(masked(PONG, payload));
+  }
+
   #sample(text: string): void {
     const price = /"last_?[pP]rice":\s*"?(\d{16})/.exec(text)?.[1];
     const nowUs = (performance.timeOrigin + performance.now()) * 1_000;
@@ -145,12 +163,13 @@ class RawClient {
   }
 }
 
-function maskedText(text: string): Buffer {
-  const payload = Buffer.from(text);
+/** One frame as a client sends it, at most 64 KiB long. Source: RFC 6455, section 5.2. */
+function masked(opcode: number, payload: Buffer): Buffer {
+  const first = FIN | opcode;
   const header =
     payload.length < 126
-      ? Buffer.from([0x81, 0x80 | payload.length])
-      : Buffer.from([0x81, 0xfe, payload.length >>> 8, payload.length & 0xff]);
+      ? Buffer.from([first, 0x80 | payload.length])
+      : Buffer.from([first, 0xfe, payload.length >>> 8, payload.length & 0xff]);
   // A mask of zeros is a valid mask and leaves the payload as it is.
   return Buffer.concat([header, Buffer.alloc(4), payload]);
 }

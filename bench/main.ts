@@ -7,8 +7,9 @@ import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { canPin } from './cores.ts';
 import type { Measurement } from './measurement.ts';
+import type { Report } from './row.ts';
 import { ROWS } from './rows.ts';
-import { type ServerKind, UpstreamProcess } from './servers.ts';
+import { UpstreamProcess } from './servers.ts';
 
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '3' }, only: { type: 'string', default: '' } },
@@ -21,53 +22,67 @@ const number = (value: number) => value.toFixed(value < 10 ? 2 : value < 100 ? 1
 const range = (all: readonly number[]) =>
   `${number(Math.min(...all))} to ${number(Math.max(...all))}`;
 
-const measured = new Map<string, Measurement[]>();
+/** Figures by row and subject; a round that gave none leaves its place empty. */
+const measured = new Map<string, (Measurement | undefined)[]>();
 const upstream = await UpstreamProcess.start();
 const failures: string[] = [];
 const notes: string[] = [];
-for (let round = 1; round <= rounds; round++) {
-  for (const { title, servers, unit, measure } of rows) {
-    // Interleaved, so that what the machine does meanwhile falls on all alike.
-    for (const kind of servers) {
-      try {
-        const measurement = await measure(kind, upstream);
-        const key = `${title} ${kind}`;
-        measured.set(key, [...(measured.get(key) ?? []), measurement]);
-        const p99 = measurement.p99Ms === undefined ? '' : `, p99 ${number(measurement.p99Ms)} ms`;
-        const note = measurement.note === undefined ? '' : `; ${measurement.note}`;
-        if (measurement.note !== undefined) notes.push(`${title}: ${measurement.note}`);
-        say(`round ${round}: ${title}: ${kind} ${number(measurement.value)} ${unit}${p99}${note}`);
-      } catch (error) {
-        failures.push(
-          `round ${round}: ${title}: ${kind}: ${error instanceof Error ? error.message : error}`,
-        );
-        say(failures.at(-1) ?? '');
+for (let round = 0; round < rounds; round++) {
+  for (const { title, unit, measure } of rows) {
+    const report: Report = (subject, outcome) => {
+      const name = `round ${round + 1}: ${title}: ${subject}`;
+      if (outcome instanceof Error) {
+        failures.push(`${name}: ${outcome.message}`);
+        say(`${name}: ${outcome.message}`);
+        return;
       }
-    }
+      const { value, p99Ms, note } = outcome;
+      const all = measured.get(`${title} ${subject}`) ?? [];
+      all[round] = outcome;
+      measured.set(`${title} ${subject}`, all);
+      const p99 = p99Ms === undefined ? '' : `, p99 ${number(p99Ms)} ms`;
+      if (note !== undefined) notes.push(`${title}: ${note}`);
+      say(`${name} ${number(value)} ${unit}${p99}${note === undefined ? '' : `; ${note}`}`);
+    };
+    await measure(report, upstream);
   }
 }
 upstream.stop();
 
-const of = (title: string, kind: ServerKind) =>
-  (measured.get(`${title} ${kind}`) ?? []).map(({ value }) => value);
-const lines: string[] = [];
-for (const { title, unit, servers } of rows) {
-  const gateway = of(title, 'gateway');
-  if (gateway.length === 0) continue;
-  lines.push(`| ${title} | gateway | ${range(gateway)} ${unit} | |`);
-  for (const kind of servers) {
-    const other = of(title, kind);
-    if (kind === 'gateway' || other.length === 0) continue;
-    const ratios = gateway
-      .slice(0, other.length)
-      .map((value, at) => value / (other[at] ?? Number.NaN));
-    lines.push(`| | ${kind} | ${range(other)} ${unit} | gateway is ${range(ratios)} × this |`);
-  }
+/** The ratios of the rounds in which both were measured, as text. */
+function ratios(
+  of: (Measurement | undefined)[],
+  to: (Measurement | undefined)[],
+  figure: (measurement: Measurement) => number | undefined,
+): string | undefined {
+  const known = of.flatMap((one, round) => {
+    const other = to[round];
+    const ratio = one && other ? (figure(one) ?? Number.NaN) / (figure(other) ?? Number.NaN) : NaN;
+    return Number.isNaN(ratio) ? [] : [ratio];
+  });
+  return known.length > 0 ? range(known) : undefined;
 }
-for (const { title, against } of rows) {
-  const base = against === undefined ? [] : of(against, 'gateway');
-  const ratios = of(title, 'gateway').flatMap((value, at) => (base[at] ? [value / base[at]] : []));
-  if (ratios.length > 0) lines.push(`| ${title} | against: ${against} | | ${range(ratios)} × |`);
+
+const lines: string[] = [];
+for (const { title, unit, subjects } of rows) {
+  const first = measured.get(`${title} ${subjects[0]?.name}`) ?? [];
+  for (const [place, { name, isBaseline, hasSameLoad = false }] of subjects.entries()) {
+    const own = measured.get(`${title} ${name}`) ?? [];
+    const figures = own.flatMap((one) => one ?? []);
+    if (figures.length === 0) continue;
+    const latencies = figures.flatMap(({ p99Ms }) => p99Ms ?? []);
+    const latency = latencies.length > 0 ? `, p99 ${range(latencies)} ms` : '';
+    const [of, to] = isBaseline ? [first, own] : [own, first];
+    const ratio = ratios(of, to, ({ value }) => value);
+    const p99Ratio = hasSameLoad ? ratios(of, to, ({ p99Ms }) => p99Ms) : undefined;
+    const compared = isBaseline
+      ? `gateway is ${ratio} × this${p99Ratio === undefined ? '' : `, its p99 ${p99Ratio} ×`}`
+      : `${ratio} × the first`;
+    const values = range(figures.map(({ value }) => value));
+    lines.push(
+      `| ${place === 0 ? title : ''} | ${name} | ${values} ${unit}${latency} | ${place === 0 || ratio === undefined ? '' : compared} |`,
+    );
+  }
 }
 const version = (name: string) =>
   (
@@ -79,7 +94,7 @@ const versions = ['graphql', 'graphql-yoga', 'graphql-ws', 'mercurius', 'ws'].ma
   (name) => `${name} ${version(name)}`,
 );
 const seen = notes.length > 0 ? `\n\n${notes.map((text) => `- ${text}`).join('\n')}` : '';
-const table = `| what | server | smallest to largest of ${rounds} rounds | ratio |\n| --- | --- | --- | --- |\n${lines.join('\n')}${seen}`;
+const table = `| what | who | smallest to largest of ${rounds} rounds | ratio |\n| --- | --- | --- | --- |\n${lines.join('\n')}${seen}`;
 say(`\n${table}`);
 if (values.only === '') {
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node}`;
@@ -93,16 +108,18 @@ if (values.only === '') {
   const path = new URL('../docs/performance.md', import.meta.url);
   const text = `# Performance
 
-Written by \`npm run bench\`. Figures are of this machine and this run only; the ratios are what counts, each
-between processes that were measured one after the other, all with NODE_ENV=production.
+Written by \`npm run bench\`. Figures are of this machine and this run only; the ratios are what counts, all
+with NODE_ENV=production.
 
 - Machine: ${machine}. ${pinned}
 - ${versions.join(', ')}.
 - CPU is user and system time of the whole server process, upstream decoding included, divided by the
-  frames that raw clients counted. Frames are about 900 bytes. Gateway and relay send 20,000 frames a
-  second one at a time and 100,000 ten in a tick, about the most that the relay can. Plain Yoga and
-  Mercurius are given fewer, for at that rate they need more than the core they have. Each server has
-  read 1,000 messages before its first client comes, so that its code is as warm as after a minute's work.
+  frames that raw clients counted. Every frame that was published must have come. Frames are about 900 bytes.
+- The servers of a row about frames are there at once and are measured in turn, in windows of 2.5 seconds,
+  so that the machine's own changes of speed fall on all alike. The other rows measure them one after the other.
+- 100,000 frames a second are about the most that the relay can. Plain Yoga and Mercurius are given fewer,
+  5,000 a second, for at that rate they need more than the core they have. Each server has read 1,000
+  messages before its first client comes.
 - Memory is resident memory, garbage collected before each reading.
 
 ${table}

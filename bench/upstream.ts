@@ -9,6 +9,8 @@ export interface UpstreamCommand {
   readonly names: readonly string[];
   /** How often that happens; 0 stops. */
   readonly everyMs: number;
+  /** How many times that happens; without end where it is missing. */
+  readonly times?: number;
 }
 
 const zone = new LocalTimeZone('Asia/Tehran');
@@ -49,13 +51,14 @@ function publish(key: ContractKey): void {
   });
 }
 
-process.on('message', ({ names, everyMs }: UpstreamCommand) => {
+process.on('message', ({ names, everyMs, times = Number.POSITIVE_INFINITY }: UpstreamCommand) => {
   clearInterval(timer);
-  if (everyMs > 0) {
-    timer = setInterval(() => {
-      for (const name of names) publish(`name:${name}`);
-    }, everyMs);
-  }
+  if (everyMs === 0) return;
+  let left = times;
+  timer = setInterval(() => {
+    if (--left <= 0) clearInterval(timer);
+    for (const name of names) publish(`name:${name}`);
+  }, everyMs);
 });
 process.on('disconnect', () => process.exit());
 process.send?.({ url: await exchange.listen(0) });

@@ -1,0 +1,48 @@
+import type { Measurement } from './measurement.ts';
+import type { ServerKind, UpstreamProcess } from './servers.ts';
+
+/** Somebody who is measured in a row. */
+export interface Subject {
+  readonly name: string;
+  /** Whether the first subject is compared with it; otherwise it is compared with the first. */
+  readonly isBaseline: boolean;
+  /** Whether its latency can be compared too, because both had the same to deliver. */
+  readonly hasSameLoad?: boolean;
+}
+
+/** Told each figure as soon as it is there, or what went wrong instead. */
+export type Report = (subject: string, outcome: Measurement | Error) => void;
+
+/** A row of the comparison. */
+export interface Row {
+  readonly title: string;
+  readonly unit: string;
+  /** The gateway first. */
+  readonly subjects: readonly Subject[];
+  /** One round. */
+  readonly measure: (report: Report, upstream: UpstreamProcess) => Promise<void>;
+}
+
+/** A row whose servers are measured one after the other. */
+export function inTurn(
+  title: string,
+  unit: string,
+  kinds: readonly ServerKind[],
+  measure: (kind: ServerKind, upstream: UpstreamProcess) => Promise<Measurement>,
+): Row {
+  return {
+    title,
+    unit,
+    subjects: kinds.map((name) => ({ name, isBaseline: name !== 'gateway' })),
+    measure: async (report, upstream) => {
+      for (const kind of kinds) report(kind, await outcomeOf(measure(kind, upstream)));
+    },
+  };
+}
+
+/** What comes of a measurement, or what went wrong. */
+export function outcomeOf<T>(measuring: Promise<T>): Promise<T | Error> {
+  return measuring.catch((error: unknown) =>
+    error instanceof Error ? error : new Error(String(error)),
+  );
+}
