@@ -28,7 +28,7 @@ export class ClientConnection implements TickMember {
   readonly #socket: Socket;
   readonly #fanOut: FanOut;
   readonly #isCompressed: boolean;
-  /** Where the tick's log has what is pushed and not yet written. */
+  /** Where the tick's log has the runs that are pushed and not yet written. */
   #first = NOWHERE;
   #last = NOWHERE;
   #backlog: Backlog | undefined;
@@ -80,16 +80,18 @@ export class ClientConnection implements TickMember {
     this.#first = NOWHERE;
     this.#last = NOWHERE;
     batch.clear();
-    for (; place !== NOWHERE && this.#flow === 'flowing'; place = log.next(place)) {
+    for (; place !== NOWHERE; place = log.next(place)) {
       const to = log.to(place);
-      if (!to.isOver) batch.add(to.wireId, to.projection, log.state(place));
-      if (batch.bytes >= WRITE_BYTES) this.#write();
+      const end = log.end(place);
+      let at = log.from(place);
+      for (; at < end && this.#flow === 'flowing' && !to.isOver; at++) {
+        batch.add(to.wireId, to.projection, log.state(at));
+        if (batch.bytes >= WRITE_BYTES) this.#write();
+      }
+      if (this.#flow !== 'backlogged') continue;
+      for (; at < end; at++) this.#mark(to, log.state(at).key);
     }
     this.#write();
-    if (this.#flow !== 'backlogged') return;
-    for (; place !== NOWHERE; place = log.next(place)) {
-      this.#mark(log.to(place), log.state(place).key);
-    }
   }
 
   /** Writes what has been pushed and marked for one subscription, however much is unsent. */

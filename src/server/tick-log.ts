@@ -1,7 +1,7 @@
 import type { ContractState } from '../hub/contract-state.ts';
 import type { Projection } from './projection.ts';
 
-/** The place of no entry. */
+/** The place of no run. */
 export const NOWHERE = -1;
 const FIRST_CAPACITY = 1_024;
 
@@ -15,51 +15,70 @@ export interface CarriedSubscription {
 }
 
 /**
- * What a tick has brought to whom: states for subscriptions, in one list for all connections, in which
- * each entry leads to the next one of the same connection. A thousand clients times ten contracts are ten
- * thousand entries a tick: the list is used again and again, so that none of them is an object.
+ * What a tick has brought to whom: runs of the tick's states for subscriptions, in one list for all
+ * connections, in which each run leads to the next one of the same connection. A thousand clients of the
+ * same ten contracts are a thousand runs a tick: the list is used again and again, so that none of them is
+ * an object.
  */
 export class TickLog {
   readonly #to: (CarriedSubscription | undefined)[] = [];
-  /** Few states go to many: they are told by their places in here. */
+  /** The tick's states in the order in which they came: few states go to many. */
   readonly #states: ContractState[] = [];
-  #stateOf = new Int32Array(FIRST_CAPACITY);
+  /** Where a run begins in there, and where it ends: the place behind its last state. */
+  #from = new Int32Array(FIRST_CAPACITY);
+  #end = new Int32Array(FIRST_CAPACITY);
   #next = new Int32Array(FIRST_CAPACITY);
   #length = 0;
 
   /**
    * Adds a state for a subscription.
    *
-   * @param last the connection's last entry; `NOWHERE` for its first
-   * @returns the place of the entry
+   * @param last the connection's last run; `NOWHERE` for its first
+   * @returns the place of the run that the state is in
    */
   add(to: CarriedSubscription, state: ContractState, last: number): number {
+    if (this.#states.at(-1) !== state) this.#states.push(state);
+    const end = this.#states.length;
+    if (last !== NOWHERE && this.#to[last] === to && this.#end[last] === end - 1) {
+      this.#end[last] = end;
+      return last;
+    }
     const place = this.#length++;
     if (place === this.#next.length) this.#grow();
-    if (this.#states.at(-1) !== state) this.#states.push(state);
     this.#to[place] = to;
-    this.#stateOf[place] = this.#states.length - 1;
+    this.#from[place] = end - 1;
+    this.#end[place] = end;
     this.#next[place] = NOWHERE;
     if (last !== NOWHERE) this.#next[last] = place;
     return place;
   }
 
-  /** The subscription of an entry. */
+  /** The subscription of a run. */
   to(place: number): CarriedSubscription {
     return this.#to[place] as CarriedSubscription;
   }
 
-  /** The state of an entry. */
-  state(place: number): ContractState {
-    return this.#states[this.#stateOf[place] as number] as ContractState;
+  /** Where a run's first state is. */
+  from(place: number): number {
+    return this.#from[place] as number;
   }
 
-  /** The place of the same connection's next entry; `NOWHERE` behind its last. */
+  /** The place behind a run's last state. */
+  end(place: number): number {
+    return this.#end[place] as number;
+  }
+
+  /** The state at a place of {@link from} to {@link end}. */
+  state(at: number): ContractState {
+    return this.#states[at] as ContractState;
+  }
+
+  /** The place of the same connection's next run; `NOWHERE` behind its last. */
   next(place: number): number {
     return this.#next[place] as number;
   }
 
-  /** Forgets every entry. */
+  /** Forgets every run. */
   clear(): void {
     // What is gone must not be held until a tick is as long again.
     this.#to.fill(undefined, 0, this.#length);
@@ -73,7 +92,8 @@ export class TickLog {
       grown.set(places);
       return grown;
     };
-    this.#stateOf = wider(this.#stateOf);
+    this.#from = wider(this.#from);
+    this.#end = wider(this.#end);
     this.#next = wider(this.#next);
   }
 }
