@@ -2,7 +2,7 @@ import type { Measurement } from './measurement.ts';
 import type { ServerKind, UpstreamProcess } from './servers.ts';
 
 /** Somebody who is measured in a row. */
-export interface Subject {
+interface Subject {
   readonly name: string;
   /** Whether the first subject is compared with it; otherwise it is compared with the first. */
   readonly isBaseline: boolean;
