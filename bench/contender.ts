@@ -60,7 +60,11 @@ export class Contender {
     this.#server = server;
   }
 
-  /** Starts a server, has it read messages until its code is warm, and connects its clients. */
+  /**
+   * Starts a server, has it read messages until its code is warm, and connects its clients.
+   *
+   * @throws Error where not every client comes to be subscribed
+   */
   static async start(kind: ServerKind, delivery: Delivery): Promise<Contender> {
     const { together, clients, ownList = false } = delivery;
     const published = Array.from({ length: together }, (_, at) => `c${at}`);
@@ -73,8 +77,13 @@ export class Contender {
     const everyMs = WARM_UP_EVERY_MS * together;
     upstream.publish({ names: published, everyMs, times: WARM_UP_MESSAGES / together });
     await sleep(WARM_UP_MESSAGES * WARM_UP_EVERY_MS);
-    await contender.#connect(kind);
-    await contender.#subscribed();
+    try {
+      await contender.#connect(kind);
+      await contender.#subscribed();
+    } catch (error) {
+      contender.close();
+      throw error;
+    }
     return contender;
   }
 

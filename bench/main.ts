@@ -36,13 +36,12 @@ for (let round = 0; round < rounds; round++) {
         say(`${name}: ${outcome.message}`);
         return;
       }
-      const { value, p99Ms, note } = outcome;
+      const { value, note } = outcome;
       const all = measured.get(`${title} ${subject}`) ?? [];
       all[round] = outcome;
       measured.set(`${title} ${subject}`, all);
-      const p99 = p99Ms === undefined ? '' : `, p99 ${number(p99Ms)} ms`;
       if (note !== undefined) notes.push(`${title}: ${note}`);
-      say(`${name} ${number(value)} ${unit}${p99}${note === undefined ? '' : `; ${note}`}`);
+      say(`${name} ${number(value)} ${unit}${note === undefined ? '' : `; ${note}`}`);
     };
     await measure(report, upstream);
   }
@@ -50,37 +49,27 @@ for (let round = 0; round < rounds; round++) {
 upstream.stop();
 
 /** The ratios of the rounds in which both were measured, as text. */
-function ratios(
-  of: (Measurement | undefined)[],
-  to: (Measurement | undefined)[],
-  figure: (measurement: Measurement) => number | undefined,
-): string | undefined {
+function ratios(of: (Measurement | undefined)[], to: (Measurement | undefined)[]): string {
   const known = of.flatMap((one, round) => {
     const other = to[round];
-    const ratio = one && other ? (figure(one) ?? Number.NaN) / (figure(other) ?? Number.NaN) : NaN;
-    return Number.isNaN(ratio) ? [] : [ratio];
+    return one && other ? [one.value / other.value] : [];
   });
-  return known.length > 0 ? range(known) : undefined;
+  return known.length > 0 ? range(known) : 'unmeasured';
 }
 
 const lines: string[] = [];
 for (const { title, unit, subjects } of rows) {
   const first = measured.get(`${title} ${subjects[0]?.name}`) ?? [];
-  for (const [place, { name, isBaseline, hasSameLoad = false }] of subjects.entries()) {
+  for (const [place, { name, isBaseline }] of subjects.entries()) {
     const own = measured.get(`${title} ${name}`) ?? [];
     const figures = own.flatMap((one) => one ?? []);
     if (figures.length === 0) continue;
-    const latencies = figures.flatMap(({ p99Ms }) => p99Ms ?? []);
-    const latency = latencies.length > 0 ? `, p99 ${range(latencies)} ms` : '';
-    const [of, to] = isBaseline ? [first, own] : [own, first];
-    const ratio = ratios(of, to, ({ value }) => value);
-    const p99Ratio = hasSameLoad ? ratios(of, to, ({ p99Ms }) => p99Ms) : undefined;
-    const compared = isBaseline
-      ? `gateway is ${ratio} × this${p99Ratio === undefined ? '' : `, its p99 ${p99Ratio} ×`}`
-      : `${ratio} × the first`;
     const values = range(figures.map(({ value }) => value));
+    const compared = isBaseline
+      ? `gateway is ${ratios(first, own)} × this`
+      : `${ratios(own, first)} × the first`;
     lines.push(
-      `| ${place === 0 ? title : ''} | ${name} | ${values} ${unit}${latency} | ${place === 0 || ratio === undefined ? '' : compared} |`,
+      `| ${place === 0 ? title : ''} | ${name} | ${values} ${unit} | ${place === 0 ? '' : compared} |`,
     );
   }
 }
@@ -118,7 +107,7 @@ with NODE_ENV=production.
 - The servers of a row about frames are there at once and are measured in turn, in windows of 2.5 seconds,
   so that the machine's own changes of speed fall on all alike. The other rows measure them one after the other.
 - 100,000 frames a second are about the most that the relay can. Plain Yoga and Mercurius are given fewer,
-  5,000 a second, for at that rate they need more than the core they have. Each server has read 1,000
+  4,000 to 7,000 a second, for at that rate they need more than the core they have. Each server has read 1,000
   messages before its first client comes.
 - Memory is resident memory, garbage collected before each reading.
 

@@ -1,7 +1,6 @@
 /** One measurement: what it costs, and in what unit. */
 export interface Measurement {
   readonly value: number;
-  readonly p99Ms?: number;
   /** What else was seen, in words. */
   readonly note?: string;
 }

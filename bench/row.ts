@@ -6,8 +6,6 @@ interface Subject {
   readonly name: string;
   /** Whether the first subject is compared with it; otherwise it is compared with the first. */
   readonly isBaseline: boolean;
-  /** Whether its latency can be compared too, because both had the same to deliver. */
-  readonly hasSameLoad?: boolean;
 }
 
 /** Told each figure as soon as it is there, or what went wrong instead. */
