@@ -4,6 +4,7 @@ import type { ContractState } from '../hub/contract-state.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import { FrameBatch } from './frame-batch.ts';
 import type { Projection } from './projection.ts';
+import { TickEnd, type TickExtent } from './tick-end.ts';
 import { TickLog } from './tick-log.ts';
 
 /** The close code of a connection that takes nothing: its client comes back on it. */
@@ -52,6 +53,10 @@ export class FanOut {
   readonly #flushed: (seconds: number) => void;
   /** Who has something to write, those together who begin with the same projection. */
   readonly #due = new Map<Projection, TickMember[]>();
+  readonly #tickEnd = new TickEnd(
+    () => this.#extent(),
+    () => this.#flush(),
+  );
   #lastProjection: Projection | undefined;
   #lastDue: TickMember[] = [];
   #looking: NodeJS.Timeout | undefined;
@@ -76,7 +81,7 @@ export class FanOut {
    */
   schedule(connection: TickMember, first: Projection): void {
     if (first !== this.#lastProjection) {
-      if (this.#due.size === 0) setImmediate(() => this.#flush());
+      if (this.#due.size === 0) this.#tickEnd.begin();
       let due = this.#due.get(first);
       if (due === undefined) {
         due = [];
@@ -86,6 +91,12 @@ export class FanOut {
       this.#lastDue = due;
     }
     this.#lastDue.push(connection);
+  }
+
+  #extent(): TickExtent {
+    let connections = 0;
+    for (const due of this.#due.values()) connections += due.length;
+    return { connections, states: this.log.stateCount };
   }
 
   #flush(): void {
@@ -132,6 +143,7 @@ export class FanOut {
 
   /** Ends every timer. */
   close(): void {
+    this.#tickEnd.close();
     clearInterval(this.#looking);
     for (const timer of this.#closing) clearTimeout(timer);
     this.#closing.clear();

@@ -53,6 +53,11 @@ export class TickLog {
     return place;
   }
 
+  /** How many states the tick has brought so far. */
+  get stateCount(): number {
+    return this.#states.length;
+  }
+
   /** The subscription of a run. */
   to(place: number): CarriedSubscription {
     return this.#to[place] as CarriedSubscription;
