@@ -18,7 +18,8 @@ const rounds = Number(values.rounds);
 const rows = ROWS.filter(({ title }) => title.toLowerCase().includes(values.only.toLowerCase()));
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
-const number = (value: number) => value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0);
+const number = (value: number) =>
+  value.toFixed(value < 0.2 ? 3 : value < 10 ? 2 : value < 100 ? 1 : 0);
 const range = (all: readonly number[]) =>
   `${number(Math.min(...all))} to ${number(Math.max(...all))}`;
 

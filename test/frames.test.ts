@@ -139,6 +139,43 @@ test('many clients are told the same tick, each by its own ids', async () => {
   }
 });
 
+test('bursts come whole and in order to more than a hundred connections', async () => {
+  const market = await new TestExchange().listen();
+  const gateway = await testGateway({ IME_URL: market.url });
+  const contracts = ['A', 'B', 'C', 'D', 'E'];
+  const query =
+    'subscription ($n: [String!]) { contractUpdates(names: $n, initial: false) { id snapshot { aggregate { lastPrice } } } }';
+  const clients = await Promise.all(
+    Array.from({ length: 120 }, () => new RawClient(gateway).init()),
+  );
+  for (const client of clients) client.subscribe('1', query, { variables: { n: contracts } });
+  await market.carries(names(...contracts));
+  await until(() => gateway.report().subscriptions === clients.length, 'all are subscribed');
+  const updates = (client: RawClient) =>
+    client.of('1').map(({ payload }) => {
+      const { contractUpdates } = (payload as { data: Record<string, unknown> }).data;
+      const { id, snapshot } = contractUpdates as {
+        id: string;
+        snapshot: { aggregate: { lastPrice: string } } | null;
+      };
+      return `${id} ${snapshot?.aggregate.lastPrice}`;
+    });
+  const bursts = 12;
+  const expected: string[] = [];
+  for (let price = 1; price <= bursts; price++) {
+    for (const key of names(...contracts)) {
+      market.publish(key, price);
+      expected.push(`${key} ${price}`);
+      // The gateway gets to read between any two of them.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    for (const client of clients) {
+      await client.until(() => client.of('1').length >= expected.length, 'the burst has come');
+    }
+  }
+  for (const client of clients) expect(updates(client)).toEqual(expected);
+});
+
 test('an id is free again once the gateway has ended its subscription, which it tells once', async () => {
   const market = await new TestExchange().listen();
   market.unlisted.add('name:X');
