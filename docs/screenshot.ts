@@ -1,8 +1,8 @@
 /** Takes the README's pictures from a running gateway with simulated data. */
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
-import { readConfig } from '../src/config.ts';
-import { startGateway } from '../src/gateway.ts';
+import { startGateway } from '../src/app/gateway.ts';
+import { readConfig } from '../src/config/command-line.ts';
 import { createLog } from '../src/observability/log.ts';
 
 const commandLine = readConfig(['--port', '0', '--log-level', 'warn'], {});

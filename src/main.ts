@@ -1,8 +1,8 @@
 import { SettingFault } from './access/refused.ts';
-import { configText, helpText, readConfig } from './config.ts';
-import { type Gateway, startGateway, VERSION } from './gateway.ts';
+import { type Gateway, startGateway, VERSION } from './app/gateway.ts';
+import { configText, helpText, readConfig } from './config/command-line.ts';
+import { SETTINGS } from './config/settings.ts';
 import { createLog, type Logger } from './observability/log.ts';
-import { SETTINGS } from './settings.ts';
 
 const EXIT_BAD_SETTING = 2;
 /** A stop that takes longer than the drain and this is given up. */

@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import { exportJWK, SignJWT } from 'jose';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ContractPatterns } from '../src/access/patterns.ts';
-import { readConfig } from '../src/config.ts';
+import { startGateway } from '../src/app/gateway.ts';
+import { readConfig } from '../src/config/command-line.ts';
 import { contractKey } from '../src/contract/key.ts';
-import { startGateway } from '../src/gateway.ts';
 import { createLog } from '../src/observability/log.ts';
 import {
   ask,

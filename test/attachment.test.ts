@@ -1,9 +1,9 @@
 import v8 from 'node:v8';
 import vm from 'node:vm';
 import { expect, test } from 'vitest';
-import { attachment } from '../src/attachment.ts';
 import type { ContractState } from '../src/hub/contract-state.ts';
-import { RenderedStates } from '../src/server/rendered-states.ts';
+import { attachment } from '../src/lib/attachment.ts';
+import { RenderedStates } from '../src/render/rendered-states.ts';
 import { until } from './kit/gateway.ts';
 
 const state = (key: string): ContractState => ({

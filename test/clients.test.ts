@@ -6,7 +6,7 @@ import { GraphQLClient } from 'graphql-request';
 import { chromium } from 'playwright-core';
 import relay from 'relay-runtime';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { Gateway } from '../src/gateway.ts';
+import type { Gateway } from '../src/app/gateway.ts';
 import { type ContractUpdate, Inbox, pricesOf, UPDATES, wsClient } from './kit/clients.ts';
 import { names, TestExchange, testGateway, until } from './kit/gateway.ts';
 import { CHROMIUM, CHROMIUM_ARGUMENTS, hasProgram } from './kit/programs.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { configText, helpText, readConfig } from '../src/config.ts';
-import { SETTINGS } from '../src/settings.ts';
+import { configText, helpText, readConfig } from '../src/config/command-line.ts';
+import { SETTINGS } from '../src/config/settings.ts';
 
 const faults = (args: string[], environment: Record<string, string> = {}) => {
   const commandLine = readConfig(args, environment);

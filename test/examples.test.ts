@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { Gateway } from '../src/gateway.ts';
+import type { Gateway } from '../src/app/gateway.ts';
 import { names, TestExchange, testGateway, until } from './kit/gateway.ts';
 import { CHROMIUM, CHROMIUM_ARGUMENTS, hasProgram } from './kit/programs.ts';
 

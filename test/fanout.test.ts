@@ -5,9 +5,9 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import type { ContractState } from '../src/hub/contract-state.ts';
 import type { Logger } from '../src/observability/log.ts';
-import type { GatewayContext } from '../src/schema/context.ts';
+import { Projections } from '../src/render/projection.ts';
+import type { GatewayContext } from '../src/schema/resolver-context.ts';
 import { schema } from '../src/schema/schema.ts';
-import { Projections } from '../src/server/projection.ts';
 import {
   ask,
   type ContractUpdate,

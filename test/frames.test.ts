@@ -4,13 +4,13 @@ import vm from 'node:vm';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { ConnectionQuota } from '../src/access/quota.ts';
+import type { ClientConnection } from '../src/fanout/connection-writer.ts';
+import { FrameBatch, wireIdOf } from '../src/fanout/frame-batch.ts';
 import type { ContractState } from '../src/hub/contract-state.ts';
 import { ContractHub } from '../src/hub/hub.ts';
-import type { ClientConnection } from '../src/server/client-connection.ts';
-import { FrameBatch, wireIdOf } from '../src/server/frame-batch.ts';
-import { Projection } from '../src/server/projection.ts';
-import { RenderedStates } from '../src/server/rendered-states.ts';
-import { SocketSubscription } from '../src/server/socket-subscription.ts';
+import { Projection } from '../src/render/projection.ts';
+import { RenderedStates } from '../src/render/rendered-states.ts';
+import { SocketSubscription } from '../src/websocket/socket-subscription.ts';
 import { names, TestExchange, testGateway, until } from './kit/gateway.ts';
 import { RawClient } from './kit/raw.ts';
 

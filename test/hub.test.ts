@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest';
 import type { ContractKey } from '../src/contract/key.ts';
 import type { Snapshot } from '../src/contract/snapshot.ts';
 import type { ContractState } from '../src/hub/contract-state.ts';
+import { subscribeToContracts } from '../src/hub/contract-subscription.ts';
 import { ContractHub } from '../src/hub/hub.ts';
 import { Mailbox } from '../src/hub/mailbox.ts';
 import { readContracts } from '../src/hub/read.ts';
-import { subscribeToContracts } from '../src/hub/subscription.ts';
 import { marketState, until } from './kit/gateway.ts';
 
 const A: ContractKey = 'name:A';

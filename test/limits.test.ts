@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import type { Gateway } from '../src/gateway.ts';
+import type { Gateway } from '../src/app/gateway.ts';
 import { type Answer, ask, Inbox, UPDATES, wsClient } from './kit/clients.ts';
 import { names, TestExchange, testGateway, until } from './kit/gateway.ts';
 import { RawClient } from './kit/raw.ts';

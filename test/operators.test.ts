@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { readConfig } from '../src/config.ts';
-import { startGateway } from '../src/gateway.ts';
+import { startGateway } from '../src/app/gateway.ts';
+import { readConfig } from '../src/config/command-line.ts';
 import { createLog } from '../src/observability/log.ts';
 import { ask, type ContractUpdate, Inbox, sseClient, UPDATES, wsClient } from './kit/clients.ts';
 import { names, TestExchange, testGateway, until } from './kit/gateway.ts';

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
-import type { Gateway } from '../src/gateway.ts';
+import type { Gateway } from '../src/app/gateway.ts';
 import { type ContractUpdate, Inbox, UPDATES, wsClient } from './kit/clients.ts';
 import { testGateway, until } from './kit/gateway.ts';
 

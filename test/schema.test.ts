@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { isObjectType, isScalarType } from 'graphql';
 import { describe, expect, test } from 'vitest';
+import { tokenOfHeaders, tokenOfInit, tokenOfOperation } from '../src/access/shown-token.ts';
 import { schema, schemaText } from '../src/schema/schema.ts';
-import { tokenOfHeaders, tokenOfInit, tokenOfOperation } from '../src/server/token.ts';
 
 const types = Object.values(schema.getTypeMap()).filter(({ name }) => !name.startsWith('__'));
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { LocalTimeZone } from '../src/contract/local-time.ts';
 import type { MarketState } from '../src/contract/snapshot.ts';
-import { decodeMessage, imeBaseUrl, subscriptionUrl } from '../src/ime/wire.ts';
+import { decodeMessage, imeBaseUrl, subscriptionUrl } from '../src/ime/protocol/wire.ts';
 import { CATALOGUE } from '../src/simulator/catalogue.ts';
 import { SimulatedMarket } from '../src/simulator/market.ts';
 import { Simulator } from '../src/simulator/simulator.ts';

@@ -5,9 +5,9 @@
 import { parseArgs } from 'node:util';
 import { createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
-import { readConfig } from '../src/config.ts';
+import { type Gateway, startGateway } from '../src/app/gateway.ts';
+import { readConfig } from '../src/config/command-line.ts';
 import { LocalTimeZone } from '../src/contract/local-time.ts';
-import { type Gateway, startGateway } from '../src/gateway.ts';
 import { createLog } from '../src/observability/log.ts';
 import { Exchange } from '../src/simulator/exchange.ts';
 import { Walk } from './kit/walk.ts';

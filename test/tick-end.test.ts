@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { TickEnd } from '../src/server/tick-end.ts';
+import { TickEnd } from '../src/fanout/tick-end.ts';
 
 /** A tick as the fan-out has it, on a clock that stands until it is moved. */
 class Ticks {

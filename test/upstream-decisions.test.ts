@@ -1,21 +1,21 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type ContractKey, contractKey } from '../src/contract/key.ts';
-import { AcceptanceClock } from '../src/ime/acceptance.ts';
-import { backoffMs } from '../src/ime/backoff.ts';
-import { DelayMeter } from '../src/ime/delay.ts';
-import { classifyEnd, type FailureClass } from '../src/ime/failure.ts';
-import { InvalidMemory } from '../src/ime/invalid-memory.ts';
+import { InvalidMemory } from '../src/ime/pool/invalid-memory.ts';
+import { Overlap } from '../src/ime/pool/overlap.ts';
+import { packShards, planCompaction, type ShardBounds } from '../src/ime/pool/shard-plan.ts';
 import {
   afterProbe,
   isolate,
   isolationDialBound,
   nextProbe,
   withGood,
-} from '../src/ime/isolation.ts';
-import { Overlap } from '../src/ime/overlap.ts';
-import { packShards, planCompaction, type ShardBounds } from '../src/ime/shard-plan.ts';
-import type { SocketEnd } from '../src/ime/socket.ts';
+} from '../src/ime/refusals/isolation.ts';
+import { AcceptanceClock } from '../src/ime/sockets/acceptance.ts';
+import { backoffMs } from '../src/ime/sockets/backoff.ts';
+import { DelayMeter } from '../src/ime/sockets/delay.ts';
+import { classifyEnd, type FailureClass } from '../src/ime/sockets/failure.ts';
+import type { SocketEnd } from '../src/ime/sockets/socket.ts';
 
 const keysOf = (count: number): ContractKey[] =>
   Array.from({ length: count }, (_, place) => contractKey('name', String(place)));

@@ -11,7 +11,7 @@ import {
   imeBaseUrl,
   parseSubscriptionTarget,
   subscriptionUrl,
-} from '../src/ime/wire.ts';
+} from '../src/ime/protocol/wire.ts';
 
 const TIMESTAMP = '2026-05-23T15:10:00.000000';
 const space = fc.constantFrom<KeySpace>('name', 'id');

@@ -1,7 +1,7 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
-import { RecentMap } from '../recent-map.ts';
+import { RecentMap } from '../lib/recent-map.ts';
 import type { Authenticator } from './authenticator.ts';
 import { ContractPatterns } from './patterns.ts';
 import { OPERATOR_SCOPE, type Principal } from './principal.ts';

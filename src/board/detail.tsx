@@ -1,9 +1,9 @@
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
-import { useBoard, useMarket, useRow } from './context.ts';
 import { direction, formatChange, formatDigits, formatPercent, withDigits } from './digits.ts';
 import type { Phrase } from './language.ts';
 import type { Contract, Row } from './market.ts';
+import { useBoard, useMarket, useRow } from './page-context.ts';
 import { Age, nameOf } from './table.tsx';
 
 const CHART_HEIGHT = 220;

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
-import { useBoard, useMarket } from './context.ts';
 import { withDigits } from './digits.ts';
+import { useBoard, useMarket } from './page-context.ts';
 
 /** What stands above the contracts: how things are, and what can be chosen. */
 export function Header() {

@@ -1,11 +1,11 @@
 import { render } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { type Board, BoardContext, useMarket } from './context.ts';
 import { Detail } from './detail.tsx';
 import { Header, TokenForm } from './header.tsx';
 import { numberStyle, phrases } from './language.ts';
 import { Market } from './market.ts';
-import { type BoardSettings, readSettings, settingsSearch } from './settings.ts';
+import { type Board, BoardContext, useMarket } from './page-context.ts';
+import { type BoardSettings, readSettings, settingsSearch } from './preferences.ts';
 import { Table } from './table.tsx';
 import '@fontsource-variable/vazirmatn/wght.css';
 import 'uplot/dist/uPlot.min.css';

@@ -1,9 +1,9 @@
 import type { VNode } from 'preact';
 import { useMemo, useRef } from 'preact/hooks';
-import { useBoard, useMarket, useRow } from './context.ts';
 import { direction, formatChange, formatDigits, formatPercent, withDigits } from './digits.ts';
 import type { Contract, Row } from './market.ts';
-import { SORT_KEYS, type SortKey } from './settings.ts';
+import { useBoard, useMarket, useRow } from './page-context.ts';
+import { SORT_KEYS, type SortKey } from './preferences.ts';
 
 /** How often rows are put in order anew: often enough to be right, seldom enough to be read. */
 const SORT_INTERVAL_MS = 1_000;

@@ -1,6 +1,6 @@
+import type { ContractStatus } from '../contract/contract-status.ts';
 import type { ContractKey } from '../contract/key.ts';
 import { type Snapshot, withKnownSections } from '../contract/snapshot.ts';
-import type { ContractStatus } from '../contract/status.ts';
 
 /** A {@link Snapshot} with its place in the order in which the gateway received the contract's states. */
 export interface NumberedSnapshot extends Snapshot {

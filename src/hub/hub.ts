@@ -1,7 +1,7 @@
+import { CONTRACT_STATUSES, type ContractStatus } from '../contract/contract-status.ts';
 import type { ContractKey } from '../contract/key.ts';
 import type { Snapshot } from '../contract/snapshot.ts';
-import { CONTRACT_STATUSES, type ContractStatus } from '../contract/status.ts';
-import { ExpiryQueue } from '../expiry-queue.ts';
+import { ExpiryQueue } from '../lib/expiry-queue.ts';
 import { type ContractState, withSnapshot, withStatus } from './contract-state.ts';
 
 import type { ContractSink, ContractSource } from './source.ts';

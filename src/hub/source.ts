@@ -1,6 +1,6 @@
+import type { ContractStatus } from '../contract/contract-status.ts';
 import type { ContractKey } from '../contract/key.ts';
 import type { Snapshot } from '../contract/snapshot.ts';
-import type { ContractStatus } from '../contract/status.ts';
 
 /** Where the hub's contracts come from: what the hub needs, declared by the hub. */
 export interface ContractSource {

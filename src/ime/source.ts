@@ -1,11 +1,11 @@
 import { type ContractKey, keySpaceOf } from '../contract/key.ts';
 import type { ContractSink, ContractSource } from '../hub/source.ts';
-import { describeEnd } from './failure.ts';
-import { ImePool } from './pool.ts';
-import { Reachability } from './reachability.ts';
-import { type RefusalState, Refusals } from './refusals.ts';
-import type { Shard, ShardState } from './shard.ts';
-import type { Upstream, UpstreamCounts } from './upstream.ts';
+import { ImePool } from './pool/pool.ts';
+import { type RefusalState, Refusals } from './refusals/refusals.ts';
+import { describeEnd } from './sockets/failure.ts';
+import { Reachability } from './sockets/reachability.ts';
+import type { Shard, ShardState } from './sockets/shard.ts';
+import type { Upstream, UpstreamCounts } from './sockets/upstream.ts';
 
 /** One upstream socket as an operator sees it. */
 interface SocketReport {

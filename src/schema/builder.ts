@@ -1,6 +1,6 @@
 import SchemaBuilder from '@pothos/core';
 import type { Digits } from '../contract/snapshot.ts';
-import type { GatewayContext } from './context.ts';
+import type { GatewayContext } from './resolver-context.ts';
 
 /** The schema's types, for every file that adds to them. */
 export const builder = new SchemaBuilder<{

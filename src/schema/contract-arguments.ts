@@ -6,7 +6,7 @@ import {
   contractTextFault,
   type KeySpace,
 } from '../contract/key.ts';
-import { badUserInput } from './errors.ts';
+import { badUserInput } from './coded-error.ts';
 
 /** The most milliseconds that a query may wait for a first state. */
 const MAX_WAIT_MS = 30_000;

@@ -1,4 +1,4 @@
-import type { ContractStatus } from '../contract/status.ts';
+import type { ContractStatus } from '../contract/contract-status.ts';
 
 /** The gateway as an operator sees it: what the `status` field answers with. */
 export interface GatewayReport {

@@ -1,9 +1,9 @@
 import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphql';
 import { builder } from './builder.ts';
 import './scalars.ts';
-import './authorization.ts';
-import './query.ts';
-import './subscription.ts';
+import './mutation-root.ts';
+import './query-root.ts';
+import './subscription-root.ts';
 
 /** The gateway's GraphQL schema. */
 export const schema: GraphQLSchema = builder.toSchema();

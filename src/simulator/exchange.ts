@@ -9,7 +9,7 @@ import {
   encodeMessage,
   parseSubscriptionTarget,
   REFUSED_CLOSE_CODE,
-} from '../ime/wire.ts';
+} from '../ime/protocol/wire.ts';
 import { ExchangeFaults, type FaultAnswer } from './faults.ts';
 
 /** How an exchange is set up. */

@@ -1,6 +1,6 @@
-import { helpText, readSettings } from '../config.ts';
+import { helpText, readSettings } from '../config/command-line.ts';
+import { oneOf, optional, setting, text, whole } from '../config/setting-kinds.ts';
 import { LocalTimeZone } from '../contract/local-time.ts';
-import { oneOf, optional, setting, text, whole } from '../setting.ts';
 import { Simulator } from './simulator.ts';
 
 const EXIT_BAD_SETTING = 2;

@@ -2,7 +2,7 @@ import { createClient as createSseClient } from 'graphql-sse';
 import { type Client, type ClientOptions, createClient } from 'graphql-ws';
 import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
-import type { Gateway } from '../../src/gateway.ts';
+import type { Gateway } from '../../src/app/gateway.ts';
 
 /** What a GraphQL request was answered with. */
 export interface Answer<Data> {

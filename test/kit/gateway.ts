@@ -1,10 +1,10 @@
 import { onTestFinished } from 'vitest';
-import { type Config, readConfig } from '../../src/config.ts';
+import { type Gateway, startGateway } from '../../src/app/gateway.ts';
+import { type Config, readConfig } from '../../src/config/command-line.ts';
 import type { ContractKey } from '../../src/contract/key.ts';
 import { contractKey } from '../../src/contract/key.ts';
 import { LocalTimeZone } from '../../src/contract/local-time.ts';
 import type { MarketState } from '../../src/contract/snapshot.ts';
-import { type Gateway, startGateway } from '../../src/gateway.ts';
 import { createLog } from '../../src/observability/log.ts';
 import { Exchange } from '../../src/simulator/exchange.ts';
 

@@ -1,6 +1,6 @@
 import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
-import type { Gateway } from '../../src/gateway.ts';
+import type { Gateway } from '../../src/app/gateway.ts';
 
 /** A message of graphql-transport-ws. */
 export interface ProtocolMessage {

@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { isolationDialBound } from '../../src/ime/isolation.ts';
+import { isolationDialBound } from '../../src/ime/refusals/isolation.ts';
 import { pricesOf } from './clients.ts';
 import { names, TestExchange, testGateway, until } from './gateway.ts';
 import {

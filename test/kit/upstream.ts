@@ -1,6 +1,6 @@
 import { onTestFinished } from 'vitest';
+import type { Gateway } from '../../src/app/gateway.ts';
 import type { ContractKey } from '../../src/contract/key.ts';
-import type { Gateway } from '../../src/gateway.ts';
 import { type ContractUpdate, Inbox, UPDATES, wsClient } from './clients.ts';
 import { type TestExchange, until } from './gateway.ts';
 

@@ -1,6 +1,7 @@
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
-import { readConfig } from '../../src/config.ts';
+import { type Gateway, startGateway } from '../../src/app/gateway.ts';
+import { readConfig } from '../../src/config/command-line.ts';
 import {
   type ContractKey,
   contractKey,
@@ -8,7 +9,6 @@ import {
   keySpaceOf,
 } from '../../src/contract/key.ts';
 import { LocalTimeZone } from '../../src/contract/local-time.ts';
-import { type Gateway, startGateway } from '../../src/gateway.ts';
 import { createLog } from '../../src/observability/log.ts';
 import { Exchange } from '../../src/simulator/exchange.ts';
 import { SeededRandom } from '../../src/simulator/random.ts';

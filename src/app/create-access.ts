@@ -1,0 +1,66 @@
+import { Access } from '../access/access.ts';
+import { type Authenticator, OpenDoor } from '../access/authenticator.ts';
+import { JwtAuthenticator } from '../access/jwt.ts';
+import { KeyFileAuthenticator } from '../access/key-file.ts';
+import type { AccessLimits } from '../access/limit.ts';
+import { type Config, isLoopback } from '../config/command-line.ts';
+import type { ContractHub } from '../hub/hub.ts';
+import type { Logger } from '../observability/log.ts';
+
+/** A shared secret shorter than this can be guessed; source: RFC 7518, section 3.2. */
+const LEAST_SECRET_BYTES = 32;
+
+/**
+ * Who is let in, and how much of the gateway each may use, as the configuration says.
+ *
+ * @throws SettingFault where a file that it names cannot be used
+ */
+export function createAccess(config: Config, hub: ContractHub, log: Logger): Access {
+  const access = new Access(createAuthenticator(config, log), limitsOf(config), hub);
+  hub.observe(access.usages);
+  return access;
+}
+
+function createAuthenticator(config: Config, log: Logger): Authenticator {
+  switch (config.AUTH) {
+    case 'keys':
+      return new KeyFileAuthenticator(config.AUTH_KEYS_FILE ?? '', log);
+    case 'jwt': {
+      const secret = config.JWT_SECRET;
+      if (secret !== undefined && Buffer.byteLength(secret) < LEAST_SECRET_BYTES) {
+        log.warn(`JWT_SECRET is shorter than ${LEAST_SECRET_BYTES} bytes and can be guessed`);
+      }
+      return new JwtAuthenticator({
+        jwksUrl: config.JWT_JWKS_URL,
+        publicKeyFile: config.JWT_PUBLIC_KEY_FILE,
+        secret,
+        issuer: config.JWT_ISSUER,
+        audience: config.JWT_AUDIENCE,
+        contractsClaim: config.JWT_CONTRACTS_CLAIM,
+      });
+    }
+    default:
+      return new OpenDoor();
+  }
+}
+
+function limitsOf(config: Config): AccessLimits {
+  // On a loopback address without tokens everybody is the same somebody.
+  const alone = (config.AUTH ?? 'none') === 'none' && isLoopback(config.HOST);
+  const shared = (limit: number) => (alone ? Number.POSITIVE_INFINITY : limit);
+  return {
+    connections: config.MAX_CONNECTIONS,
+    connectionsPerAddress: shared(config.MAX_CONNECTIONS_PER_ADDRESS),
+    subscriptionsPerConnection: config.MAX_SUBSCRIPTIONS_PER_CONNECTION,
+    contractsPerSubscription: config.MAX_CONTRACTS_PER_SUBSCRIPTION,
+    contractsPerConnection: config.MAX_CONTRACTS_PER_CONNECTION,
+    operationsPerSecond: config.MAX_OPERATIONS_PER_SECOND,
+    upstreamContracts: config.MAX_UPSTREAM_CONTRACTS,
+    perPrincipal: {
+      connections: shared(config.MAX_CONNECTIONS_PER_PRINCIPAL),
+      contracts: shared(config.MAX_CONTRACTS_PER_PRINCIPAL),
+      selections: shared(config.MAX_SELECTIONS_PER_PRINCIPAL),
+      unknownContracts: shared(config.MAX_UNKNOWN_CONTRACTS_PER_MINUTE),
+    },
+  };
+}

@@ -1,0 +1,186 @@
+import { readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import type { Config } from '../config/command-line.ts';
+import { contractKey } from '../contract/key.ts';
+import { GatewayServer } from '../http/server.ts';
+import { ContractHub } from '../hub/hub.ts';
+import { TokenSource } from '../ime/credentials/access-token.ts';
+import { imeBaseUrl } from '../ime/protocol/wire.ts';
+import { Upstream } from '../ime/sockets/upstream.ts';
+import { ImeSource } from '../ime/source.ts';
+import type { Logger } from '../observability/log.ts';
+import { RepeatLimit } from '../observability/repeat-limit.ts';
+import { openTelemetry } from '../observability/tracing.ts';
+import { TrustedDocuments } from '../operation/trusted-documents.ts';
+import type { GatewayReport } from '../schema/report.ts';
+import { schema } from '../schema/schema.ts';
+import { Simulator } from '../simulator/simulator.ts';
+import { createAccess } from './create-access.ts';
+import { Metrics } from './metrics.ts';
+
+/** How often equal faults of the upstream are logged, in milliseconds. */
+const REPEAT_INTERVAL_MS = 10_000;
+/** How many contracts the first documents in GraphiQL name. */
+const EXAMPLES = 2;
+
+/** The gateway's version, as package.json says. */
+export const VERSION = (
+  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  }
+).version;
+
+/** A gateway that runs. */
+export interface Gateway {
+  /** Where it listens. */
+  readonly address: AddressInfo;
+  /** `http://host:port` of where it listens. */
+  readonly url: string;
+  /** The base of the service that it connects to. */
+  readonly upstreamUrl: string;
+  report(): GatewayReport;
+  /** Stops: clients are closed so that they come back, then the upstream. Nothing is left afterwards. */
+  close(): Promise<void>;
+}
+
+/**
+ * Puts a gateway together from its configuration and starts it.
+ *
+ * @throws SettingFault where a file that a setting names cannot be used
+ * @throws where the address to listen on cannot be had
+ */
+export async function startGateway(config: Config, log: Logger): Promise<Gateway> {
+  const startedAtMs = Date.now();
+  const zone = config.IME_TIME_ZONE;
+  const hub = new ContractHub(config.IME_LINGER_MS);
+  const trustedDocuments =
+    config.TRUSTED_DOCUMENTS === undefined
+      ? undefined
+      : TrustedDocuments.read(config.TRUSTED_DOCUMENTS, schema);
+  const access = createAccess(config, hub, log);
+  const tracing = await openTelemetry(VERSION);
+  const simulator = config.IME_URL === undefined ? embeddedSimulator(config) : undefined;
+  const base = imeBaseUrl(config.IME_URL ?? (await simulator?.listen(0)) ?? '');
+  const token = new TokenSource(config.IME_TOKEN, config.IME_TOKEN_FILE);
+  const upstream = new Upstream(
+    {
+      base,
+      maxContractsPerSocket: config.IME_MAX_CONTRACTS_PER_SOCKET,
+      maxUrlBytes: config.IME_MAX_URL_BYTES,
+      pingIntervalMs: config.IME_PING_INTERVAL_MS,
+      pingTimeoutMs: config.IME_PING_TIMEOUT_MS,
+    },
+    token,
+    zone,
+    log,
+    new RepeatLimit(REPEAT_INTERVAL_MS),
+  );
+  const source = new ImeSource(upstream, hub);
+  hub.connect(source);
+  const report = (): GatewayReport => {
+    const { sockets, problems, dials, counts } = source.report();
+    const reasons = source.faults();
+    const { webSockets, streams } = server.report();
+    return {
+      version: VERSION,
+      startedAtMs,
+      uptimeSeconds: (Date.now() - startedAtMs) / 1000,
+      simulated: simulator !== undefined,
+      ready: reasons.length === 0,
+      reasons,
+      upstream: {
+        mode: simulator === undefined ? 'IME' : 'SIMULATOR',
+        url: simulator === undefined ? base.href : null,
+        problems,
+        sockets,
+        dials,
+        messages: counts.messages,
+        partialMessages: counts.partialMessages,
+        duplicates: counts.duplicates,
+        droppedFrames: Object.values(counts.droppedFrames).reduce((sum, count) => sum + count, 0),
+      },
+      clients: webSockets + streams,
+      subscriptions: hub.subscriptions,
+      contracts: hub.countByStatus(),
+    };
+  };
+  const server = new GatewayServer(
+    {
+      hub,
+      access,
+      zone,
+      log,
+      tracing,
+      maxMessageBytes: config.MAX_MESSAGE_BYTES,
+      maxBodyBytes: config.MAX_BODY_BYTES,
+      documentLimits: {
+        depth: config.MAX_DEPTH,
+        tokens: config.MAX_TOKENS,
+        aliases: config.MAX_ALIASES,
+        introspection: config.INTROSPECTION === 'on',
+      },
+      trustedDocuments,
+      maxCost: config.MAX_COST,
+      proxies: config.TRUST_PROXY,
+      origins: config.CORS_ORIGINS,
+      compression: config.WS_COMPRESSION === 'on',
+      slowReaders: { bufferBytes: config.CLIENT_BUFFER_BYTES, stallMs: config.CLIENT_STALL_MS },
+      drainMs: config.DRAIN_MS,
+      graphiql: config.GRAPHIQL === 'on',
+      simulated: simulator !== undefined,
+      exampleNames: (simulator?.busiestNames ?? config.IME_PINNED_NAMES).slice(0, EXAMPLES),
+      report,
+      readiness: async () => {
+        const reasons = await source.check();
+        return { ready: reasons.length === 0, reasons };
+      },
+      flushed: (seconds) => metrics.flushed(seconds),
+      metrics: () => metrics.read(),
+    },
+    schema,
+  );
+  const metrics = new Metrics({
+    access,
+    version: VERSION,
+    upstream: () => source.report(),
+    server: () => server.report(),
+    contracts: () => hub.countByStatus(),
+    subscriptions: () => hub.subscriptions,
+    isReady: () => source.faults().length === 0,
+  });
+  const close = async () => {
+    await server.close();
+    access.close();
+    hub.close();
+    source.close();
+    await simulator?.close();
+  };
+  try {
+    const address = await server.listen(config.PORT, config.HOST);
+    hub.pin([
+      ...config.IME_PINNED_NAMES.map((name) => contractKey('name', name)),
+      ...config.IME_PINNED_IDS.map((id) => contractKey('id', id)),
+      ...(simulator?.keys ?? []),
+    ]);
+    return {
+      address,
+      url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
+      upstreamUrl: base.href,
+      report,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function embeddedSimulator(config: Config): Simulator {
+  return new Simulator({
+    seed: config.SIMULATOR_SEED,
+    updatesPerSecond: config.SIMULATOR_RATE,
+    token: config.IME_TOKEN,
+    refuse: 'after',
+    zone: config.IME_TIME_ZONE,
+  });
+}

@@ -1,0 +1,234 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Access } from '../access/access.ts';
+import type { ContractStatus } from '../contract/contract-status.ts';
+import type { ServerReport } from '../http/server.ts';
+import type { UpstreamReport } from '../ime/source.ts';
+
+/** What the metrics are read from. */
+export interface MetricsSource {
+  upstream(): UpstreamReport;
+  server(): ServerReport;
+  contracts(): Readonly<Record<ContractStatus, number>>;
+  subscriptions(): number;
+  isReady(): boolean;
+  readonly access: Access;
+  readonly version: string;
+}
+
+/**
+ * How often the event loop's delay is looked at. Every ten milliseconds, as is usual, keep an idle gateway
+ * at one percent of a core. The lag's percentiles hold this time besides the lag.
+ */
+const EVENT_LOOP_LOOK_MS = 100;
+const FLUSH_BUCKETS_S = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
+
+/**
+ * The gateway's metrics for Prometheus. Names and labels are kept once given; no label holds anything
+ * that a client chooses.
+ */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #source: MetricsSource;
+  readonly #flush: Histogram;
+
+  constructor(source: MetricsSource) {
+    this.#source = source;
+    collectDefaultMetrics({
+      register: this.#registry,
+      eventLoopMonitoringPrecision: EVENT_LOOP_LOOK_MS,
+    });
+    this.#flush = new Histogram({
+      name: 'ime_gateway_flush_seconds',
+      help: 'Time to write what changed in one tick to every client it concerns.',
+      buckets: FLUSH_BUCKETS_S,
+      registers: [this.#registry],
+    });
+    this.#gateway();
+    this.#upstream();
+    this.#clients();
+  }
+
+  /** One tick was written to its clients. */
+  flushed(seconds: number): void {
+    this.#flush.observe(seconds);
+  }
+
+  /** The metrics as Prometheus reads them. */
+  async read(): Promise<{ readonly type: string; readonly text: string }> {
+    return { type: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+
+  #gateway(): void {
+    const { version } = this.#source;
+    this.#gauge('info', 'Constant 1, with the version of the gateway.', 'version', () => ({
+      [version]: 1,
+    }));
+    this.#gauge('ready', '1 while the gateway can do its job, else 0.', undefined, () =>
+      this.#source.isReady() ? 1 : 0,
+    );
+    this.#gauge('contracts', 'Contracts held, by status.', 'status', () =>
+      this.#source.contracts(),
+    );
+  }
+
+  #upstream(): void {
+    const report = () => this.#source.upstream();
+    this.#gauge('upstream_sockets', 'Upstream sockets, by state.', 'state', () => {
+      const counts: Record<string, number> = {};
+      for (const { state } of report().sockets) counts[state] = (counts[state] ?? 0) + 1;
+      return counts;
+    });
+    this.#gauge(
+      'upstream_last_message_age_seconds',
+      'Seconds since the newest message of IME came; 0 before the first.',
+      undefined,
+      () => {
+        const newest = Math.max(
+          0,
+          ...report().sockets.map((socket) => socket.lastMessageAtMs ?? 0),
+        );
+        return newest === 0 ? 0 : (Date.now() - newest) / 1000;
+      },
+    );
+    const counts = () => report().counts;
+    this.#counter(
+      'upstream_dials_total',
+      'Upstream connections tried.',
+      undefined,
+      () => report().dials,
+    );
+    this.#counter(
+      'upstream_failures_total',
+      'Upstream connections lost or refused, by what that meant.',
+      'class',
+      () => counts().failures,
+    );
+    this.#counter(
+      'upstream_messages_total',
+      'Messages of IME that were read.',
+      undefined,
+      () => counts().messages,
+    );
+    this.#counter(
+      'upstream_partial_messages_total',
+      'Messages without one of their sections.',
+      undefined,
+      () => counts().partialMessages,
+    );
+    this.#counter(
+      'upstream_duplicate_messages_total',
+      'Messages that another socket had delivered already.',
+      undefined,
+      () => counts().duplicates,
+    );
+    this.#counter(
+      'upstream_late_messages_total',
+      'Messages more than two seconds late.',
+      undefined,
+      () => counts().lateMessages,
+    );
+    this.#counter(
+      'upstream_dropped_frames_total',
+      'Frames that could not be used, by reason.',
+      'reason',
+      () => counts().droppedFrames,
+    );
+  }
+
+  #clients(): void {
+    const report = () => this.#source.server();
+    this.#gauge('clients', 'Connections of clients, by transport.', 'transport', () => {
+      const { webSockets, streams } = report();
+      return { websocket: webSockets, http_stream: streams };
+    });
+    this.#gauge('subscriptions', 'Subscriptions that are open.', undefined, () =>
+      this.#source.subscriptions(),
+    );
+    this.#gauge(
+      'selections',
+      'Different selections of open subscriptions.',
+      undefined,
+      () => report().projections,
+    );
+    this.#counter(
+      'renderings_total',
+      'States rendered for subscriptions: each serves every client with the same selection.',
+      undefined,
+      () => report().renderings,
+    );
+    this.#counter(
+      'frames_sent_total',
+      'Updates sent over WebSockets.',
+      undefined,
+      () => report().fanOut.frames,
+    );
+    this.#counter(
+      'bytes_sent_total',
+      'Bytes of updates sent over WebSockets.',
+      undefined,
+      () => report().fanOut.bytes,
+    );
+    this.#counter(
+      'conflated_updates_total',
+      'Updates that a newer one replaced before a slow client was sent them.',
+      undefined,
+      () => report().fanOut.conflated,
+    );
+    this.#counter(
+      'stalled_clients_total',
+      'Clients that were closed because they took nothing.',
+      undefined,
+      () => report().fanOut.stalled,
+    );
+    this.#counter(
+      'limit_hits_total',
+      'How often a limit was run into.',
+      'limit',
+      () => this.#source.access.hits,
+    );
+    this.#counter(
+      'refused_tokens_total',
+      'Tokens that were refused.',
+      undefined,
+      () => this.#source.access.refusals,
+    );
+  }
+
+  #gauge(name: string, help: string, label: string | undefined, read: Reader): void {
+    const gauge = new Gauge({
+      name: `ime_gateway_${name}`,
+      help,
+      labelNames: label === undefined ? [] : [label],
+      registers: [this.#registry],
+      collect() {
+        gauge.reset();
+        each(label, read(), (labels, value) => gauge.set(labels, value));
+      },
+    });
+  }
+
+  #counter(name: string, help: string, label: string | undefined, read: Reader): void {
+    const counter = new Counter({
+      name: `ime_gateway_${name}`,
+      help,
+      labelNames: label === undefined ? [] : [label],
+      registers: [this.#registry],
+      collect() {
+        counter.reset();
+        each(label, read(), (labels, value) => counter.inc(labels, value));
+      },
+    });
+  }
+}
+
+/** Reads a value, or values by their label. */
+type Reader = () => number | Readonly<Record<string, number>>;
+
+function each(
+  label: string | undefined,
+  read: number | Readonly<Record<string, number>>,
+  put: (labels: Record<string, string>, value: number) => void,
+): void {
+  if (typeof read === 'number') put({}, read);
+  else for (const [name, value] of Object.entries(read)) put({ [label ?? '']: name }, value);
+}

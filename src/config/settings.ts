@@ -1,0 +1,234 @@
+import { compile } from 'proxy-addr';
+import { contractTextFault } from '../contract/key.ts';
+import { LocalTimeZone } from '../contract/local-time.ts';
+import { LOG_LEVELS } from '../observability/log.ts';
+import { list, oneOf, optional, readable, setting, text, whole } from './setting-kinds.ts';
+
+const DAY_MS = 86_400_000;
+const contracts = list(
+  (item) => contractTextFault(item) === undefined,
+  'contracts between commas, each of 1 to 256 characters without control characters',
+);
+const serviceUrl = readable(readServiceUrl, 'a ws, wss, http or https URL without query and user');
+const timeZone = readable(
+  (given) => new LocalTimeZone(given),
+  'a time zone that Node knows, such as Asia/Tehran',
+);
+
+const webUrl = readable(readWebUrl, 'an http or https URL');
+const origins = list(isOrigin, 'origins between commas, such as https://app.example.com, or *');
+const proxies = readable(
+  readProxies,
+  'off, a number of hops, or addresses, subnets, loopback, linklocal and uniquelocal between commas',
+);
+
+/** Every setting: an environment variable and, in lower case with dashes, a flag. */
+export const SETTINGS = {
+  HOST: setting(text, '127.0.0.1', 'Address to listen on.'),
+  PORT: setting(whole(0, 65_535), '4000', 'Port to listen on; 0 takes a free one.'),
+  IME_URL: optional(
+    serviceUrl,
+    'Base of the IME service, such as wss://core.hedgetech.ir/data-engine/ime. Unset: the embedded simulator.',
+  ),
+  IME_TOKEN: optional(text, 'Access token for IME.', true),
+  IME_TOKEN_FILE: optional(
+    text,
+    'File that holds the access token; read anew when it changes and at each refusal.',
+  ),
+  IME_MAX_CONTRACTS_PER_SOCKET: setting(
+    whole(1, 10_000),
+    '100',
+    'Contracts on one upstream socket.',
+  ),
+  IME_MAX_URL_BYTES: setting(
+    whole(256, 1_000_000),
+    '3900',
+    'Bytes of an upstream request target (path and query). Older uvicorn refuses 4,096 and more.',
+  ),
+  IME_PING_INTERVAL_MS: setting(
+    whole(100, DAY_MS),
+    '5000',
+    'Milliseconds between pings on an upstream socket.',
+  ),
+  IME_PING_TIMEOUT_MS: setting(
+    whole(100, DAY_MS),
+    '5000',
+    'Milliseconds after a ping without any frame until the socket counts as dead.',
+  ),
+  IME_LINGER_MS: setting(
+    whole(0, DAY_MS),
+    '30000',
+    'Milliseconds that a contract stays subscribed upstream after its last subscriber.',
+  ),
+  IME_PINNED_NAMES: setting(contracts, '', 'Contract names that are always subscribed.'),
+  IME_PINNED_IDS: setting(contracts, '', 'Contract IDs that are always subscribed.'),
+  IME_TIME_ZONE: setting(timeZone, 'Asia/Tehran', "Zone of IME's zoneless timestamps."),
+  AUTH: optional(
+    oneOf(['none', 'keys', 'jwt']),
+    'Who may use the gateway: none lets everybody in, keys asks for an API key, jwt for a JSON Web Token. Must be set, except for the simulator on a loopback address.',
+  ),
+  AUTH_KEYS_FILE: optional(
+    text,
+    'File of API keys for AUTH=keys; npm run key adds one. Read anew when it changes.',
+  ),
+  JWT_JWKS_URL: optional(webUrl, 'Where the public keys of AUTH=jwt are published (JWKS).'),
+  JWT_PUBLIC_KEY_FILE: optional(text, 'Public key of AUTH=jwt, in PEM: RSA, EC or Ed25519.'),
+  JWT_SECRET: optional(text, 'Shared secret of AUTH=jwt (HS256).', true),
+  JWT_ISSUER: optional(text, 'Required iss of a token.'),
+  JWT_AUDIENCE: optional(text, 'Required aud of a token.'),
+  JWT_CONTRACTS_CLAIM: setting(
+    text,
+    'contracts',
+    'Claim with the patterns of contracts that may be seen: name:Gold*, id:12345, *. A token without it may see all.',
+  ),
+  CORS_ORIGINS: setting(
+    origins,
+    '',
+    "Origins of web pages, other than the gateway's own, that may use it over HTTP and WebSocket.",
+  ),
+  TRUST_PROXY: setting(
+    proxies,
+    'off',
+    'Which proxies in front of the gateway to believe about addresses, protocol and host.',
+  ),
+  MAX_CONNECTIONS: setting(
+    whole(1, 10_000_000),
+    '20000',
+    'Connections of clients, WebSocket and streaming HTTP together.',
+  ),
+  MAX_CONNECTIONS_PER_PRINCIPAL: setting(
+    whole(1, 10_000_000),
+    '1000',
+    'Of these, of one principal. Not for AUTH=none on a loopback address.',
+  ),
+  MAX_CONNECTIONS_PER_ADDRESS: setting(
+    whole(1, 10_000_000),
+    '1000',
+    'Of these, from one address. Not for AUTH=none on a loopback address.',
+  ),
+  MAX_SUBSCRIPTIONS_PER_CONNECTION: setting(
+    whole(1, 100_000),
+    '100',
+    'Subscriptions of one connection at once.',
+  ),
+  MAX_CONTRACTS_PER_SUBSCRIPTION: setting(
+    whole(1, 100_000),
+    '500',
+    'Contracts of one subscription, or of one field of a query.',
+  ),
+  MAX_CONTRACTS_PER_CONNECTION: setting(
+    whole(1, 1_000_000),
+    '2000',
+    'Contracts in all subscriptions of one connection.',
+  ),
+  MAX_CONTRACTS_PER_PRINCIPAL: setting(
+    whole(1, 100_000_000),
+    '200000',
+    'Contracts in all subscriptions of one principal. Not for AUTH=none on a loopback address.',
+  ),
+  MAX_SELECTIONS_PER_PRINCIPAL: setting(
+    whole(1, 1_000_000),
+    '200',
+    'Different selections in the subscriptions of one principal. Not for AUTH=none on a loopback address.',
+  ),
+  MAX_UNKNOWN_CONTRACTS_PER_MINUTE: setting(
+    whole(1, 1_000_000),
+    '60',
+    'Contracts a minute that one principal may ask for without IME knowing them. Not for AUTH=none on a loopback address.',
+  ),
+  MAX_UPSTREAM_CONTRACTS: setting(
+    whole(1, 1_000_000),
+    '20000',
+    'Distinct contracts asked of IME at once.',
+  ),
+  MAX_OPERATIONS_PER_SECOND: setting(
+    whole(1, 1_000_000),
+    '50',
+    'Operations a second of one connection; bursts of twice that.',
+  ),
+  MAX_MESSAGE_BYTES: setting(
+    whole(1_024, 2 ** 30),
+    '131072',
+    'Bytes of one WebSocket message of a client.',
+  ),
+  MAX_BODY_BYTES: setting(
+    whole(1_024, 2 ** 30),
+    '262144',
+    'Bytes of the body of one HTTP request.',
+  ),
+  MAX_DEPTH: setting(whole(1, 1_000), '8', 'Depth of a document.'),
+  MAX_TOKENS: setting(whole(10, 1_000_000), '2000', 'Tokens of a document.'),
+  MAX_ALIASES: setting(whole(0, 100_000), '30', 'Aliases in a document.'),
+  MAX_COST: setting(
+    whole(1, 1_000_000_000),
+    '250000',
+    'Cost of an operation: the fields selected of a contract times the contracts asked for.',
+  ),
+  INTROSPECTION: setting(oneOf(['on', 'off']), 'on', 'Whether the schema can be asked for.'),
+  GRAPHIQL: setting(oneOf(['on', 'off']), 'on', 'Whether /graphql shows GraphiQL in a browser.'),
+  TRUSTED_DOCUMENTS: optional(
+    text,
+    'File with a JSON map of hash to document; only these documents are executed then.',
+  ),
+  CLIENT_BUFFER_BYTES: setting(
+    whole(1_024, 2 ** 30),
+    '262144',
+    'Unsent bytes above which a client gets only the newest state of each contract.',
+  ),
+  CLIENT_STALL_MS: setting(
+    whole(1_000, DAY_MS),
+    '30000',
+    'Milliseconds after which a slow client that takes nothing is closed.',
+  ),
+  WS_COMPRESSION: setting(
+    oneOf(['off', 'on']),
+    'off',
+    'permessage-deflate towards clients: less traffic for more CPU.',
+  ),
+  DRAIN_MS: setting(
+    whole(0, DAY_MS),
+    '5000',
+    'Milliseconds over which connections are closed at a stop.',
+  ),
+  LOG_LEVEL: setting(oneOf(LOG_LEVELS), 'info', 'Least level that is logged.'),
+  SIMULATOR_RATE: setting(
+    whole(1, 100_000),
+    '40',
+    'Updates a second of the embedded simulator, over all its contracts.',
+  ),
+  SIMULATOR_SEED: setting(whole(0, 2 ** 31), '1', "Seed of the embedded simulator's market."),
+};
+
+function readServiceUrl(given: string): URL {
+  const url = new URL(given);
+  const known = ['ws:', 'wss:', 'http:', 'https:'].includes(url.protocol);
+  if (!known || url.search || url.hash || url.username || url.password) throw new TypeError(given);
+  return url;
+}
+
+function readWebUrl(given: string): URL {
+  const url = new URL(given);
+  if (!['http:', 'https:'].includes(url.protocol)) throw new TypeError(given);
+  return url;
+}
+
+function isOrigin(given: string): boolean {
+  return given === '*' || (URL.canParse(given) && new URL(given).origin === given);
+}
+
+/** Which proxies to believe, and as what they were given. */
+export interface TrustedProxies {
+  readonly given: string;
+  /** Whether to believe the hop at an address, the nearest being hop 0. */
+  trusts(address: string, hop: number): boolean;
+}
+
+function readProxies(given: string): TrustedProxies {
+  if (given === 'off') return { given, trusts: () => false };
+  const hops = /^\d{1,2}$/.test(given) ? Number(given) : undefined;
+  const trusts =
+    hops === undefined
+      ? compile(given.split(',').map((item) => item.trim()))
+      : (_address: string, hop: number) => hop < hops;
+  return { given, trusts };
+}

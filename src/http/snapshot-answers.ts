@@ -1,0 +1,222 @@
+import {
+  type GraphQLObjectType,
+  type GraphQLSchema,
+  getNamedType,
+  getOperationAST,
+  getVariableValues,
+  isObjectType,
+  OperationTypeNode,
+} from 'graphql';
+import type { Access } from '../access/access.ts';
+import type { Principal } from '../access/principal.ts';
+import type { ContractKey } from '../contract/key.ts';
+import type { ContractState } from '../hub/contract-state.ts';
+import type { ContractHub } from '../hub/hub.ts';
+import { RecentMap } from '../lib/recent-map.ts';
+import type { Documents } from '../operation/documents.ts';
+import type { FieldTexts } from '../render/plan.ts';
+import { RenderedStates } from '../render/rendered-states.ts';
+import { type ContractWriter, contractWriter } from '../render/rendering.ts';
+import {
+  leafCount,
+  type SelectedField,
+  selectedFields,
+  type VariableValues,
+} from '../render/selection.ts';
+import { checkedWaitMs, contractKeys, oneContractKey } from '../schema/contract-arguments.ts';
+import type { GatewayContext } from '../schema/resolver-context.ts';
+
+/** How many different requests are remembered, and how long each may be. */
+const MOST_REQUESTS = 1_000;
+const MOST_REMEMBERED_CHARACTERS = 10_000;
+
+/** A field of a query that asks for contracts, ready to be answered. */
+interface ContractField {
+  /** Its response key, as JSON. */
+  readonly head: string;
+  readonly isList: boolean;
+  /** The contracts asked for; `undefined` for every one that is held. */
+  readonly keys: readonly ContractKey[] | undefined;
+  readonly selection: Selection;
+  /** What one contract costs. */
+  readonly leaves: number;
+}
+
+/** A selection on contracts, and the text of each contract's state that it was last written for. */
+class Selection {
+  readonly #write: ContractWriter;
+  readonly #texts: RenderedStates<string>;
+  readonly #renderer: number;
+
+  constructor(write: ContractWriter, texts: RenderedStates<string>) {
+    this.#write = write;
+    this.#texts = texts;
+    this.#renderer = texts.register();
+  }
+
+  textOf(state: ContractState, context: GatewayContext): string {
+    let text = this.#texts.get(state, this.#renderer);
+    if (text === undefined) {
+      text = this.#write(state, context);
+      this.#texts.set(state, this.#renderer, text);
+    }
+    return text;
+  }
+}
+
+/** A query as a client sent it. */
+export interface QueryRequest {
+  readonly query: string;
+  readonly operationName: string | undefined;
+  readonly variables: VariableValues | undefined;
+}
+
+/**
+ * Answers queries for snapshots that are there already: each contract's selection is written for one
+ * reader and serves every other until the contract's next change. What takes more than that, waiting
+ * for a first state, an argument with a fault, any other field, is left to graphql-js.
+ */
+export class SnapshotAnswers {
+  readonly #schema: GraphQLSchema;
+  readonly #documents: Documents;
+  readonly #hub: ContractHub;
+  readonly #access: Access;
+  readonly #fieldTexts: FieldTexts;
+  readonly #texts = new RenderedStates<string>();
+  readonly #maxCost: number;
+  readonly #selections = new Map<string, Selection>();
+  readonly #requests = new RecentMap<string, readonly ContractField[] | undefined>(MOST_REQUESTS);
+
+  constructor(
+    schema: GraphQLSchema,
+    documents: Documents,
+    hub: ContractHub,
+    access: Access,
+    fieldTexts: FieldTexts,
+    maxCost: number,
+  ) {
+    this.#maxCost = maxCost;
+    this.#schema = schema;
+    this.#documents = documents;
+    this.#hub = hub;
+    this.#access = access;
+    this.#fieldTexts = fieldTexts;
+  }
+
+  /**
+   * The answer to a query, as JSON text; `undefined` where graphql-js must give it.
+   *
+   * @param id what the same request has in common each time it is made
+   * @param read reads the request; called the first time only
+   * @param context makes what resolvers work with
+   */
+  answer(
+    id: string,
+    read: () => QueryRequest | undefined,
+    principal: Principal,
+    context: () => GatewayContext,
+  ): string | undefined {
+    const fields = this.#fields(id, read);
+    if (fields === undefined) return undefined;
+    let text = '{"data":';
+    let before = '{';
+    let made: GatewayContext | undefined;
+    let cost = 0;
+    try {
+      for (const field of fields) {
+        const states = this.#states(field, principal);
+        if (states === undefined) return undefined;
+        cost += states.length * field.leaves;
+        if (cost > this.#maxCost) return undefined;
+        made ??= context();
+        const known = made;
+        const texts = states.map((state) => field.selection.textOf(state, known));
+        text += before + field.head + (field.isList ? `[${texts.join(',')}]` : texts[0]);
+        before = ',';
+      }
+    } catch {
+      // Whatever went wrong, graphql-js says it as the specification wants it said.
+      return undefined;
+    }
+    return `${text}}}`;
+  }
+
+  /** The states that a field answers with; `undefined` where one is not known yet or may not be seen. */
+  #states({ keys }: ContractField, { contracts }: Principal): ContractState[] | undefined {
+    if (keys === undefined) return this.#hub.states().filter(({ key }) => contracts.allow(key));
+    const states: ContractState[] = [];
+    for (const key of keys) {
+      if (!contracts.allow(key)) return undefined;
+      const state = this.#hub.read(key);
+      if (state === undefined) return undefined;
+      if (state.snapshot === null && state.status !== 'INVALID') return undefined;
+      states.push(state);
+    }
+    return states;
+  }
+
+  #fields(id: string, read: () => QueryRequest | undefined): readonly ContractField[] | undefined {
+    if (this.#requests.has(id)) return this.#requests.get(id);
+    const request = read();
+    const fields = request === undefined ? undefined : this.#readFields(request);
+    if (id.length > MOST_REMEMBERED_CHARACTERS) return fields;
+    this.#requests.set(id, fields);
+    return fields;
+  }
+
+  #readFields({ query, operationName, variables }: QueryRequest): ContractField[] | undefined {
+    const { document } = this.#documents.prepare(query);
+    const type = this.#schema.getQueryType();
+    if (document === undefined || !type) return undefined;
+    const operation = getOperationAST(document, operationName);
+    if (operation?.operation !== OperationTypeNode.QUERY) return undefined;
+    const { variableDefinitions = [], selectionSet } = operation;
+    try {
+      const { coerced } = getVariableValues(this.#schema, variableDefinitions, variables ?? {});
+      if (coerced === undefined) return undefined;
+      const fields = selectedFields(this.#schema, document, type, selectionSet, coerced);
+      const read = fields.map((field) => this.#contractField(type, field));
+      return read.length > 0 && read.every((field) => field !== undefined) ? read : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** @throws where an argument has a fault */
+  #contractField(type: GraphQLObjectType, field: SelectedField): ContractField | undefined {
+    const { fieldName, responseKey, args, fields } = field;
+    const contract = getNamedType(type.getFields()[fieldName]?.type);
+    if (!isObjectType(contract) || (fieldName !== 'contract' && fieldName !== 'contracts')) {
+      return undefined;
+    }
+    checkedWaitMs(args['waitMs'] as number | null | undefined);
+    const selection = this.#selection(contract, fields);
+    if (selection === undefined) return undefined;
+    const head = `${JSON.stringify(responseKey)}:`;
+    const leaves = leafCount(field);
+    if (fieldName === 'contract') {
+      const key = oneContractKey(args['name'] as string | null, args['id'] as string | null);
+      return { head, isList: false, keys: [key], selection, leaves };
+    }
+    const lists = args as { names?: string[] | null; ids?: string[] | null };
+    if (!lists.names && !lists.ids)
+      return { head, isList: true, keys: undefined, selection, leaves };
+    const keys = contractKeys(lists, this.#access).map((key) => {
+      if (typeof key !== 'string') throw key;
+      return key;
+    });
+    return { head, isList: true, keys, selection, leaves };
+  }
+
+  #selection(type: GraphQLObjectType, fields: readonly SelectedField[]): Selection | undefined {
+    const name = JSON.stringify(fields);
+    const known = this.#selections.get(name);
+    if (known !== undefined) return known;
+    const write = contractWriter(type, fields, this.#fieldTexts);
+    if (write === undefined) return undefined;
+    if (this.#selections.size >= MOST_REQUESTS) this.#selections.clear();
+    const selection = new Selection(write, this.#texts);
+    this.#selections.set(name, selection);
+    return selection;
+  }
+}

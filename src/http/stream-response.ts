@@ -1,0 +1,119 @@
+import type { ServerResponse } from 'node:http';
+import type { GraphQLError } from 'graphql';
+import type { Session } from '../access/session.ts';
+import { codedError } from '../schema/coded-error.ts';
+import type { StreamFormat } from './stream-formats.ts';
+
+const STALL_LOOK_MS = 1_000;
+
+/** How a stream came to its end. */
+export type StreamEnd = 'completed' | 'gone' | 'stalled' | 'expired';
+
+/**
+ * Writes results into the body of a response as fast as its client reads: the next one is asked for only
+ * when there is room. One that takes nothing for too long is cut.
+ */
+export class StreamResponse {
+  readonly #response: ServerResponse;
+  readonly #format: StreamFormat;
+  readonly #stallMs: number;
+  #state: 'open' | StreamEnd = 'open';
+  #wake: () => void = () => {};
+
+  /** @param stallMs after how long without taking anything a client is cut, in milliseconds */
+  constructor(response: ServerResponse, format: StreamFormat, stallMs: number) {
+    this.#response = response;
+    this.#format = format;
+    this.#stallMs = stallMs;
+  }
+
+  /**
+   * Writes every payload until there are no more, the client is gone, or its session ends.
+   *
+   * @param payloads each the JSON text of a result; ended in any case
+   */
+  async write(
+    payloads: AsyncIterableIterator<Buffer, undefined>,
+    session: Session,
+  ): Promise<StreamEnd> {
+    const response = this.#response;
+    const format = this.#format;
+    response.on('close', () => this.#setState('gone'));
+    response.on('drain', () => this.#wake());
+    const forget = session.onEnd((why) => {
+      if (this.#state !== 'open') return;
+      response.write(format.error(JSON.stringify([codedError('UNAUTHENTICATED', why)])));
+      this.#setState('expired');
+      void payloads.return?.();
+    });
+    response.on('close', () => void payloads.return?.());
+    response.writeHead(200, format.headers);
+    response.write(format.start);
+    const heartbeat = setInterval(() => {
+      if (this.#state === 'open' && !response.writableNeedDrain) response.write(format.heartbeat);
+    }, format.heartbeatMs);
+    try {
+      while (this.#state === 'open') {
+        const { value, done } = await payloads.next();
+        if (this.#state !== 'open') break;
+        if (done) {
+          this.#setState('completed');
+          break;
+        }
+        this.#writePayload(value);
+        if (response.writableNeedDrain) await this.#drained();
+      }
+    } finally {
+      clearInterval(heartbeat);
+      forget?.();
+      await payloads.return?.();
+    }
+    if (this.#state === 'stalled') response.destroy();
+    else response.end(format.end);
+    return this.#state as StreamEnd;
+  }
+
+  /** Ends the stream before it has begun to bring anything. */
+  fail(errors: readonly GraphQLError[]): void {
+    const payload = JSON.stringify({ errors });
+    this.#response.writeHead(200, this.#format.headers);
+    this.#response.write(this.#format.start);
+    this.#writePayload(Buffer.from(payload));
+    this.#response.end(this.#format.end);
+  }
+
+  #writePayload(payload: Buffer): void {
+    const { before, after } = this.#format;
+    const part = Buffer.allocUnsafe(before.length + payload.length + after.length);
+    part.set(before, 0);
+    part.set(payload, before.length);
+    part.set(after, before.length + payload.length);
+    this.#response.write(part);
+  }
+
+  /** Waits until the client has read what was written, or takes nothing for too long. */
+  async #drained(): Promise<void> {
+    let unsentBytes = this.#response.writableLength;
+    let takenAtMs = performance.now();
+    while (this.#state === 'open' && this.#response.writableNeedDrain) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, STALL_LOOK_MS);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      const { writableLength } = this.#response;
+      const nowMs = performance.now();
+      if (writableLength < unsentBytes) takenAtMs = nowMs;
+      unsentBytes = writableLength;
+      if (nowMs - takenAtMs >= this.#stallMs) this.#setState('stalled');
+    }
+  }
+
+  #setState(state: StreamEnd): void {
+    if (this.#state !== 'open') return;
+    this.#state = state;
+    this.#wake();
+  }
+}

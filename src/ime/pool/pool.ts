@@ -1,0 +1,337 @@
+import type { ContractKey, KeySpace } from '../../contract/key.ts';
+import type { ContractSink } from '../../hub/source.ts';
+import { describeEnd, throttledForMs } from '../sockets/failure.ts';
+import {
+  type DecodedMessage,
+  Shard,
+  type ShardFailure,
+  type ShardOwner,
+} from '../sockets/shard.ts';
+import type { Upstream } from '../sockets/upstream.ts';
+import { ContractFeeds } from './feeds.ts';
+import { packShards, planCompaction } from './shard-plan.ts';
+import { ShardSizing } from './shard-sizing.ts';
+
+/** For how long wishes are gathered before they are dialed together. */
+const GATHER_MS = 250;
+/** For how long a replaced socket stays open beside the one that replaces it. */
+const OVERLAP_MS = 250;
+/** How soon the shards are looked at again after something about them changed. */
+const REPLAN_MS = 20;
+
+/** How a probe ended: `unanswered` says nothing of the contracts or the token. */
+export type ProbeAnswer = 'accepted' | 'refused' | 'tokenRefused' | 'unanswered';
+
+/** Finds out what a refusal means; the pool hands it what was refused. */
+export interface RefusalJudge {
+  /** Why nothing is dialed for now, in words; `undefined` while dialing goes on. */
+  readonly trouble: string | undefined;
+  /** A batch was refused: its token (surely, where `tokenOnly`), or one of its contracts. */
+  refused(pool: ImePool, batch: readonly ContractKey[], tokenOnly: boolean): void;
+  /**
+   * IME accepted something: so it accepts the token.
+   *
+   * @param dialedAtMs when that was dialed, by `performance.now()`
+   */
+  accepted(dialedAtMs: number): void;
+  /** Contracts have been asked for of which nothing is known. */
+  asked(pool: ImePool, keys: readonly ContractKey[]): void;
+}
+
+/** The contracts of one key space, shared out over few sockets. */
+export class ImePool implements ShardOwner {
+  readonly feeds: ContractFeeds;
+  readonly #upstream: Upstream;
+  readonly #judge: RefusalJudge;
+  readonly #shards = new Set<Shard>();
+  /** Shards that are being replaced, by the one that replaces them. */
+  readonly #replacements = new Map<Shard, readonly Shard[]>();
+  readonly #probes = new Map<Shard, (answer: ProbeAnswer) => void>();
+  readonly #retests = new Set<Shard>();
+  readonly #sizing: ShardSizing;
+  #planTimer: NodeJS.Timeout | undefined;
+  #planAtMs = 0;
+  #closed = false;
+
+  constructor(
+    readonly space: KeySpace,
+    upstream: Upstream,
+    sink: ContractSink,
+    judge: RefusalJudge,
+  ) {
+    this.#upstream = upstream;
+    this.#judge = judge;
+    this.#sizing = new ShardSizing(upstream, space);
+    this.feeds = new ContractFeeds(upstream, sink);
+  }
+
+  /** The sockets, those that wait to dial included. */
+  get shards(): ReadonlySet<Shard> {
+    return this.#shards;
+  }
+
+  retain(key: ContractKey): void {
+    this.feeds.retain(key, this.#judge.trouble);
+    this.#planIn(GATHER_MS);
+  }
+
+  release(key: ContractKey): void {
+    this.feeds.release(key);
+    this.#planIn(REPLAN_MS);
+  }
+
+  /**
+   * Dials some contracts on a socket of their own, past a held gate. Accepted, the socket stays and
+   * carries them, unless others carry them all already.
+   */
+  probe(keys: readonly ContractKey[]): Promise<ProbeAnswer> {
+    if (this.#closed) return Promise.resolve('unanswered');
+    return new Promise((resolve) => {
+      const shard = this.#add(keys, true);
+      this.#probes.set(shard, resolve);
+      shard.dial();
+    });
+  }
+
+  /** The search that held these contracts back is over: those not convicted are dialed as usual. */
+  searched(batch: readonly ContractKey[]): void {
+    for (const key of batch) {
+      const feed = this.feeds.get(key);
+      if (feed !== undefined) feed.underSearch = false;
+    }
+    this.#planIn(REPLAN_MS);
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#planTimer);
+    for (const shard of this.#shards) shard.close();
+    for (const answer of this.#probes.values()) answer('unanswered');
+    this.#probes.clear();
+    this.#retests.clear();
+    this.#replacements.clear();
+    this.#shards.clear();
+    this.feeds.clear();
+  }
+
+  shardDials(shard: Shard): void {
+    for (const key of shard.keys) this.feeds.get(key)?.join(shard);
+  }
+
+  shardReceived(shard: Shard, message: DecodedMessage): void {
+    if (this.feeds.receive(shard, message)) this.#judge.accepted(shard.dialedAtMs);
+  }
+
+  shardAccepted(shard: Shard): void {
+    this.#judge.accepted(shard.dialedAtMs);
+    this.feeds.accepted(shard);
+    this.#retests.delete(shard);
+    if (this.#probes.has(shard)) {
+      if (this.#carriedByOthers(shard, (other) => other.isAccepted)) {
+        this.#discard(shard, 'the probe was answered');
+      }
+      this.#answerProbe(shard, 'accepted');
+    }
+    this.#planIn(REPLAN_MS);
+  }
+
+  shardSettled(_shard: Shard): void {
+    this.#planIn(OVERLAP_MS);
+  }
+
+  shardEnded(shard: Shard, failure: ShardFailure): void {
+    const reason = describeEnd(failure.end);
+    const held = this.#upstream.repeats.pass(`${this.space} ended: ${failure.class}`);
+    this.#upstream.log[held === undefined ? 'debug' : 'info'](
+      { endpoint: this.space, contracts: shard.keys.size, class: failure.class, held },
+      `a connection to IME ended: ${reason}`,
+    );
+    this.feeds.lose(shard, shard.keys, false, lostReason(reason));
+    const tokenChanged = this.#upstream.token.reread();
+    if (failure.class === 'throttled') this.#upstream.gate.pauseFor(throttledForMs(failure.end));
+    if (this.#probes.has(shard)) {
+      this.#discard(shard, reason);
+      this.#answerProbe(shard, probeAnswer(failure));
+    } else if (this.#retests.has(shard)) {
+      this.#discard(shard, reason);
+      for (const key of shard.keys) {
+        if (failure.class === 'ambiguous') this.feeds.convict(key);
+        else this.feeds.invalid.postpone(key, Date.now());
+      }
+    } else if (failure.class === 'ambiguous' || failure.class === 'token') {
+      this.#refused(shard, failure, tokenChanged);
+    } else if (failure.class === 'tooLong') {
+      this.#discard(shard, reason);
+      const [only, another] = shard.keys;
+      if (only !== undefined && another === undefined) {
+        this.feeds.convict(only, false, `IME refuses even a URL with it alone: ${reason}.`);
+      } else this.#sizing.refused(shard.keys);
+    } else {
+      this.#retry(shard, reason);
+    }
+    this.#planIn(REPLAN_MS);
+  }
+
+  #refused(shard: Shard, failure: ShardFailure, tokenChanged: boolean): void {
+    const reason = describeEnd(failure.end);
+    const batch = [...shard.keys].filter((key) => this.feeds.get(key)?.shards.has(shard));
+    this.#discard(shard, reason);
+    // The token that was refused is not the one in the file any more, or nobody wants some of these
+    // contracts any more: another dial, with what is left, tells more than a search.
+    if (tokenChanged || !batch.every((key) => this.feeds.usable(key))) return;
+    for (const key of batch) {
+      const feed = this.feeds.get(key);
+      if (feed !== undefined) feed.underSearch = true;
+    }
+    this.#judge.refused(this, batch, failure.class === 'token');
+  }
+
+  #retry(shard: Shard, reason: string): void {
+    const usable = new Set([...shard.keys].filter((key) => this.feeds.usable(key)));
+    if (usable.size === 0) {
+      this.#discard(shard, reason);
+      return;
+    }
+    const unusable = [...shard.keys].filter((key) => !usable.has(key));
+    this.feeds.lose(shard, unusable, true, lostReason(reason));
+    shard.retry(usable);
+  }
+
+  #add(keys: Iterable<ContractKey>, probe: boolean): Shard {
+    const shard = new Shard(this.#upstream, this, this.space, keys, probe);
+    this.#shards.add(shard);
+    for (const key of shard.keys) this.feeds.get(key)?.shards.add(shard);
+    return shard;
+  }
+
+  #discard(shard: Shard, reason: string): void {
+    this.#shards.delete(shard);
+    this.#retests.delete(shard);
+    this.#replacements.delete(shard);
+    shard.close();
+    this.feeds.lose(shard, shard.keys, true, lostReason(reason));
+  }
+
+  #answerProbe(shard: Shard, answer: ProbeAnswer): void {
+    const resolve = this.#probes.get(shard);
+    this.#probes.delete(shard);
+    resolve?.(answer);
+  }
+
+  /** Whether every contract of `shard` that is to be carried has another shard that `counts`. */
+  #carriedByOthers(shard: Shard, counts: (other: Shard) => boolean): boolean {
+    for (const key of shard.keys) {
+      const feed = this.feeds.get(key);
+      if (feed === undefined || !feed.shards.has(shard) || !this.feeds.usable(key)) continue;
+      let carried = false;
+      for (const other of feed.shards) if (other !== shard && counts(other)) carried = true;
+      if (!carried) return false;
+    }
+    return true;
+  }
+
+  #anyWanted(shard: Shard): boolean {
+    for (const key of shard.keys) if (this.feeds.get(key)?.wanted) return true;
+    return false;
+  }
+
+  #planIn(ms: number): void {
+    if (this.#closed) return;
+    const atMs = performance.now() + ms;
+    if (this.#planTimer !== undefined && this.#planAtMs <= atMs) return;
+    clearTimeout(this.#planTimer);
+    this.#planAtMs = atMs;
+    this.#planTimer = setTimeout(() => {
+      this.#planTimer = undefined;
+      this.#closeReplaced();
+      this.#placeNew();
+      this.#compact();
+    }, ms);
+  }
+
+  /** Closes the shards whose every contract is carried by a newer one, or wanted by nobody. */
+  #closeReplaced(): void {
+    const nowMs = performance.now();
+    for (const shard of this.#shards) {
+      if (this.#probes.has(shard)) continue;
+      if (this.#retests.has(shard) && this.#anyWanted(shard)) continue;
+      const newer = (other: Shard) => other.id > shard.id && other.settledAtMs !== undefined;
+      if (!this.#carriedByOthers(shard, newer)) continue;
+      let closeAtMs = nowMs;
+      for (const key of shard.keys) {
+        for (const other of this.feeds.get(key)?.shards ?? []) {
+          if (newer(other)) closeAtMs = Math.max(closeAtMs, (other.settledAtMs ?? 0) + OVERLAP_MS);
+        }
+      }
+      if (closeAtMs > nowMs) this.#planIn(closeAtMs - nowMs);
+      else this.#discard(shard, 'its contracts have moved to another connection');
+    }
+    // An old shard may have had to stay, for a contract that was asked for again meanwhile: it is an
+    // ordinary one then.
+    for (const shard of this.#replacements.keys()) {
+      if ((shard.settledAtMs ?? nowMs) + OVERLAP_MS <= nowMs) this.#replacements.delete(shard);
+    }
+  }
+
+  /** Opens shards for what nothing carries: contracts not proven apart from those that are. */
+  #placeNew(): void {
+    const proven: ContractKey[] = [];
+    const unproven: ContractKey[] = [];
+    const nowMs = Date.now();
+    for (const feed of this.feeds.wanted()) {
+      if (feed.shards.size > 0 || feed.underSearch) continue;
+      const retestAtMs = this.feeds.invalid.retestAtMs(feed.key);
+      if (retestAtMs === undefined) (feed.proven ? proven : unproven).push(feed.key);
+      else if (retestAtMs > nowMs) this.#planIn(retestAtMs - nowMs);
+      else {
+        const shard = this.#add([feed.key], false);
+        this.#retests.add(shard);
+        shard.dial();
+      }
+    }
+    const bounds = this.#sizing.bounds;
+    for (const keys of [...packShards(proven, bounds), ...packShards(unproven, bounds)]) {
+      this.#add(keys, false).dial();
+    }
+    if (unproven.length > 0) this.#judge.asked(this, unproven);
+  }
+
+  /** Brings contracts together on fewer sockets, make before break. */
+  #compact(): void {
+    const replaced = new Set([...this.#replacements.values()].flat());
+    const idle: { id: Shard; keys: ContractKey[] }[] = [];
+    const counted = new Set<ContractKey>();
+    let busy = 0;
+    // Newest first: a contract that two shards carry counts for the one that stays.
+    for (const shard of [...this.#shards].reverse()) {
+      if (replaced.has(shard)) continue;
+      const keys = [...shard.keys].filter((key) => this.feeds.usable(key));
+      const searched = keys.some((key) => this.feeds.get(key)?.underSearch);
+      if (shard.isAccepted && !searched && !this.#replacements.has(shard)) {
+        idle.push({ id: shard, keys: keys.filter((key) => !counted.has(key)) });
+        for (const key of keys) counted.add(key);
+      } else busy++;
+    }
+    const bounds = this.#sizing.bounds;
+    const usable = [...this.feeds.wanted()].filter((feed) => this.feeds.usable(feed.key));
+    const needed = packShards(
+      usable.map((feed) => feed.key),
+      bounds,
+    ).length;
+    const compaction = planCompaction(idle, busy, needed, bounds);
+    for (const keys of compaction?.open ?? []) {
+      const shard = this.#add(keys, false);
+      this.#replacements.set(shard, compaction?.replaced ?? []);
+      shard.dial();
+    }
+  }
+}
+
+function lostReason(reason: string): string {
+  return `The connection to IME was lost: ${reason}.`;
+}
+
+function probeAnswer(failure: ShardFailure): ProbeAnswer {
+  if (failure.class === 'ambiguous') return 'refused';
+  return failure.class === 'token' ? 'tokenRefused' : 'unanswered';
+}

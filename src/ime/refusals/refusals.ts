@@ -1,0 +1,274 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ContractKey } from '../../contract/key.ts';
+import type { ImePool, ProbeAnswer, RefusalJudge } from '../pool/pool.ts';
+import { backoffMs } from '../sockets/backoff.ts';
+import type { Upstream } from '../sockets/upstream.ts';
+import { afterProbe, type Isolation, isolate, nextProbe, withGood } from './isolation.ts';
+
+/** Dials of one search before it rests. */
+const MOST_DIALS_IN_A_ROW = 64;
+const SEARCH_REST_MS = 60_000;
+const TOKEN_PROBE_FIRST_MS = 30_000;
+const TOKEN_PROBE_CAP_MS = 5 * 60_000;
+/** The least time between probes that new wishes cause while everything is refused. */
+const ASKED_SPACING_MS = 2_000;
+
+/**
+ * What is being done about refusals: nothing to do, finding out whether the token or a contract is at
+ * fault, searching a batch for its refused contracts, or waiting because the token, or everything that
+ * was asked for so far, is refused.
+ */
+export type RefusalState = 'clear' | 'asking' | 'searching' | 'tokenRefused' | 'allRefused';
+
+/** A batch of contracts that IME refused. */
+interface RefusedBatch {
+  readonly pool: ImePool;
+  readonly keys: readonly ContractKey[];
+  readonly tokenOnly: boolean;
+  /** By `performance.now()`. */
+  readonly refusedAtMs: number;
+}
+
+/** One contract of one pool, to dial alone. */
+interface Single {
+  readonly pool: ImePool;
+  readonly key: ContractKey;
+}
+
+const TROUBLE: Partial<Record<RefusalState, string>> = {
+  tokenRefused:
+    'IME refuses the access token: set IME_TOKEN, or write a valid one to IME_TOKEN_FILE.',
+  allRefused:
+    'IME refuses either the access token or every contract asked for so far; which of them, it does not say.',
+};
+
+/**
+ * Finds out what a refusal means, one batch after the other. IME answers a bad token and an unknown
+ * contract alike, so first contracts that it accepted before are dialed alone (canaries). If they are
+ * accepted, the batch is searched; if not, nothing is dialed but a probe now and then.
+ */
+export class Refusals implements RefusalJudge {
+  readonly #upstream: Upstream;
+  readonly #pools: () => readonly ImePool[];
+  readonly #batches: RefusedBatch[] = [];
+  readonly #abort = new AbortController();
+  #state: RefusalState = 'clear';
+  #running = false;
+  /** When the latest dial that IME accepted was started. */
+  #tokenProvenAtMs = Number.NEGATIVE_INFINITY;
+  #wake = new AbortController();
+  #askedSince: Single[] = [];
+  #lastProbeAtMs = Number.NEGATIVE_INFINITY;
+  #probesTurn = 0;
+
+  /** @param pools both pools: a contract of either can be the canary */
+  constructor(upstream: Upstream, pools: () => readonly ImePool[]) {
+    this.#upstream = upstream;
+    this.#pools = pools;
+  }
+
+  get state(): RefusalState {
+    return this.#state;
+  }
+
+  get trouble(): string | undefined {
+    return TROUBLE[this.#state];
+  }
+
+  refused(pool: ImePool, keys: readonly ContractKey[], tokenOnly: boolean): void {
+    const batch = { pool, keys, tokenOnly, refusedAtMs: performance.now() };
+    this.#batches.push(batch);
+    // Until it is known what is at fault, no other dial may run into the same wall.
+    this.#upstream.gate.hold();
+    if (!this.#running) void this.#run();
+  }
+
+  accepted(dialedAtMs: number): void {
+    this.#tokenProvenAtMs = Math.max(this.#tokenProvenAtMs, dialedAtMs);
+    this.#upstream.gate.setTrusting(true);
+    if (this.#state === 'searching') this.#upstream.gate.resume();
+  }
+
+  asked(pool: ImePool, keys: readonly ContractKey[]): void {
+    if (this.#state !== 'allRefused') return;
+    this.#askedSince = keys.map((key) => ({ pool, key }));
+    this.#wake.abort();
+  }
+
+  /** There is another token: it is tried at once. */
+  tokenChanged(): void {
+    if (this.trouble !== undefined) this.#wake.abort();
+  }
+
+  close(): void {
+    this.#abort.abort();
+  }
+
+  #setState(state: RefusalState): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    const { trouble } = this;
+    if (trouble === undefined) {
+      this.#upstream.log.info({ state }, `refusals of IME: ${state}`);
+      return;
+    }
+    this.#upstream.gate.setTrusting(false);
+    this.#upstream.log.error({ state }, trouble);
+    for (const pool of this.#pools()) pool.feeds.tellTrouble(trouble);
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    try {
+      for (let batch = this.#batches.shift(); batch !== undefined; batch = this.#batches.shift()) {
+        await this.#judge(batch);
+      }
+      this.#setState('clear');
+      this.#upstream.gate.resume();
+    } catch (error) {
+      if (!this.#abort.signal.aborted) {
+        this.#upstream.log.error({ error }, 'the inquiry into a refusal failed');
+      }
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  async #judge(batch: RefusedBatch): Promise<void> {
+    let good: ReadonlySet<ContractKey> = new Set();
+    if (batch.tokenOnly || this.#tokenProvenAtMs < batch.refusedAtMs) {
+      this.#setState('asking');
+      const answer = batch.tokenOnly ? 'tokenRefused' : await this.#askCanaries(batch);
+      if (typeof answer === 'string') {
+        await this.#waitForToken(batch, answer);
+        // With the token good again the batch is dialed as a whole: it may never have been at fault.
+        batch.pool.searched(batch.keys);
+        return;
+      }
+      if (answer.pool === batch.pool) good = new Set([answer.key]);
+    }
+    this.#setState('searching');
+    this.#upstream.gate.resume();
+    await this.#search(batch, good);
+    batch.pool.searched(batch.keys);
+  }
+
+  /** @returns the canary that was accepted, or what the refusal of all of them means */
+  async #askCanaries(batch: RefusedBatch): Promise<Single | 'tokenRefused' | 'allRefused'> {
+    const inBatch = new Set(batch.keys);
+    const pools = [batch.pool, ...this.#pools().filter((pool) => pool !== batch.pool)];
+    const proven = pools.flatMap((pool) => singles(pool, pool.feeds.provenKeys()));
+    const unproven = pools.flatMap((pool) => singles(pool, pool.feeds.unprovenKeys()));
+    const isInBatch = ({ pool, key }: Single) => pool === batch.pool && inBatch.has(key);
+    // A contract that was refused alone is no canary of itself.
+    const usable = (single: Single) => batch.keys.length > 1 || !isInBatch(single);
+    const known = proven.filter(usable).sort((a, b) => Number(isInBatch(a)) - Number(isInBatch(b)));
+    const sure = known.length >= 2;
+    const canaries = sure ? known.slice(0, 2) : [...known, ...unproven.filter(usable)].slice(0, 3);
+    for (const canary of canaries) {
+      const answer = await this.#answered(canary.pool, [canary.key]);
+      if (answer === 'accepted') return canary;
+      if (answer === 'tokenRefused') return 'tokenRefused';
+    }
+    return sure ? 'tokenRefused' : 'allRefused';
+  }
+
+  /** Probes now and then until one is accepted, or nothing is wanted any more. */
+  async #waitForToken(batch: RefusedBatch, state: 'tokenRefused' | 'allRefused'): Promise<void> {
+    this.#setState(state);
+    this.#upstream.gate.hold();
+    for (let turn = 0; ; turn++) {
+      const cap = Math.min(TOKEN_PROBE_CAP_MS, TOKEN_PROBE_FIRST_MS * 2 ** turn);
+      const asked = await this.#sleepUnlessWoken(cap * (0.8 + 0.4 * Math.random()));
+      this.#upstream.token.reread();
+      const candidate = asked ?? this.#tokenProbe(batch);
+      if (candidate === undefined) return;
+      this.#lastProbeAtMs = performance.now();
+      const answer = await this.#answered(candidate.pool, [candidate.key]);
+      if (answer === 'accepted') return;
+      if (answer === 'tokenRefused') this.#setState('tokenRefused');
+    }
+  }
+
+  /** The contracts that tell most about the token take turns: any one of them may be delisted. */
+  #tokenProbe(batch: RefusedBatch): Single | undefined {
+    const pools = this.#pools();
+    const proven = pools.flatMap((pool) => singles(pool, pool.feeds.provenKeys()));
+    const unproven = pools.flatMap((pool) => singles(pool, pool.feeds.unprovenKeys()));
+    const wanted = singles(
+      batch.pool,
+      batch.keys.filter((key) => batch.pool.feeds.usable(key)),
+    );
+    const candidates = [proven, unproven, wanted].find((list) => list.length > 0);
+    return candidates?.[this.#probesTurn++ % candidates.length];
+  }
+
+  /** @returns a contract that was asked for meanwhile, where that is what ended the sleep */
+  async #sleepUnlessWoken(ms: number): Promise<Single | undefined> {
+    const signal = AbortSignal.any([this.#abort.signal, this.#wake.signal]);
+    await sleep(ms, undefined, { signal }).catch(() => {});
+    this.#abort.signal.throwIfAborted();
+    // What wakes during the probe that follows is not lost: the next sleep ends at once.
+    this.#wake = new AbortController();
+    const asked = this.#askedSince.at(-1);
+    this.#askedSince = [];
+    if (asked !== undefined) {
+      await this.#sleep(this.#lastProbeAtMs + ASKED_SPACING_MS - performance.now());
+    }
+    return asked;
+  }
+
+  async #search(batch: RefusedBatch, good: ReadonlySet<ContractKey>): Promise<void> {
+    let isolation: Isolation = withGood(isolate(batch.keys), good);
+    let convicted = 0;
+    let lastRefusedAtMs = batch.refusedAtMs;
+    for (let dials = 1; ; dials++) {
+      const probe = nextProbe(isolation);
+      const open = [...isolation.suspects, ...isolation.untested];
+      const over = probe === undefined || !open.some((key) => batch.pool.feeds.usable(key));
+      // The token may have died in the middle: nobody is convicted by a refusal after its last proof.
+      if (over && convicted < isolation.refused.length && this.#tokenProvenAtMs < lastRefusedAtMs) {
+        if (typeof (await this.#askCanaries(batch)) === 'string') {
+          this.refused(batch.pool, batch.keys, false);
+          return;
+        }
+      }
+      if (this.#tokenProvenAtMs >= lastRefusedAtMs) {
+        for (const key of isolation.refused.slice(convicted)) {
+          batch.pool.feeds.convict(key, isolation.inferred.has(key));
+        }
+        convicted = isolation.refused.length;
+      }
+      if (over) return;
+      if (dials % MOST_DIALS_IN_A_ROW === 0) await this.#sleep(SEARCH_REST_MS);
+      const answer = await this.#answered(batch.pool, probe);
+      if (answer === 'tokenRefused') {
+        this.refused(batch.pool, batch.keys, true);
+        return;
+      }
+      if (answer === 'refused') lastRefusedAtMs = performance.now();
+      isolation = afterProbe(isolation, answer === 'accepted');
+    }
+  }
+
+  /** Probes until IME answers: a transient failure is no answer. */
+  async #answered(
+    pool: ImePool,
+    keys: readonly ContractKey[],
+  ): Promise<Exclude<ProbeAnswer, 'unanswered'>> {
+    for (let attempt = 0; ; attempt++) {
+      const answer = await pool.probe(keys);
+      this.#abort.signal.throwIfAborted();
+      if (answer !== 'unanswered') return answer;
+      await this.#sleep(backoffMs(attempt, false));
+    }
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    if (ms > 0) await sleep(ms, undefined, { signal: this.#abort.signal });
+  }
+}
+
+function singles(pool: ImePool, keys: readonly ContractKey[]): Single[] {
+  return keys.map((key) => ({ pool, key }));
+}

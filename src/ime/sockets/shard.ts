@@ -1,0 +1,279 @@
+import type { ContractKey, KeySpace } from '../../contract/key.ts';
+import { type DecodedFrame, decodeMessage, subscriptionUrl } from '../protocol/wire.ts';
+import { backoffMs } from './backoff.ts';
+import { classifyEnd, type FailureClass, throttledForMs } from './failure.ts';
+import { ImeSocket, type SocketEnd } from './socket.ts';
+import type { Upstream } from './upstream.ts';
+
+/** A new socket's messages may begin a little after its opening: on quiet contracts it is given this. */
+const QUIET_SETTLE_MS = 3_000;
+/** Open for so long, a socket has shown that dialing works again. */
+const STABLE_MS = 30_000;
+/** How often an endpoint that does not exist is tried again. */
+const WRONG_URL_RETRY_MS = 5 * 60_000;
+
+/**
+ * Where a shard is: not dialed yet, waiting out a backoff, waiting for its turn to dial, in the
+ * handshake, open, open and accepted, accepted and delivering without a gap, or done for good.
+ */
+export type ShardState =
+  | 'new'
+  | 'waiting'
+  | 'queued'
+  | 'dialing'
+  | 'open'
+  | 'accepted'
+  | 'settled'
+  | 'closed';
+
+/** A message that was read. */
+export type DecodedMessage = Extract<DecodedFrame, { ok: true }>;
+
+/** Why a shard's connection ended. */
+export interface ShardFailure {
+  readonly class: FailureClass;
+  readonly end: SocketEnd;
+  /** For how long it had been open, in milliseconds; `undefined` where the handshake failed. */
+  readonly openForMs: number | undefined;
+}
+
+/** Who owns shards: told in the order in which things happen, and nothing after `close`. */
+export interface ShardOwner {
+  shardDials(shard: Shard): void;
+  shardReceived(shard: Shard, message: DecodedMessage): void;
+  shardAccepted(shard: Shard): void;
+  /** The shard's connection is accepted and delivers: what it replaces can go. */
+  shardSettled(shard: Shard): void;
+  /** The connection ended; the shard does nothing until it is told to {@link Shard.retry}. */
+  shardEnded(shard: Shard, failure: ShardFailure): void;
+}
+
+let lastShardId = 0;
+
+/** Contracts that one socket carries. Its set is fixed while a socket is open, as IME's URL is. */
+export class Shard {
+  /** Grows by one with each shard: tells the older of two. */
+  readonly id = ++lastShardId;
+  keys: ReadonlySet<ContractKey>;
+  readonly #upstream: Upstream;
+  readonly #owner: ShardOwner;
+  readonly #space: KeySpace;
+  readonly #probe: boolean;
+  readonly #silentKeys = new Set<ContractKey>();
+  #state: ShardState = 'new';
+  #socket: ImeSocket | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #giveUpTurn: () => void = () => {};
+  #handshakeOver: () => void = () => {};
+  #attempt = 0;
+  #dials = 0;
+  #dialedAtMs = 0;
+  #openedAtMs: number | undefined;
+  #acceptedAtMs = 0;
+  #lastMessageAtMs: number | undefined;
+  #settledAtMs: number | undefined;
+  #failure: ShardFailure | undefined;
+
+  /** @param probe whether it may dial while all others are held back */
+  constructor(
+    upstream: Upstream,
+    owner: ShardOwner,
+    space: KeySpace,
+    keys: Iterable<ContractKey>,
+    probe: boolean,
+  ) {
+    this.#upstream = upstream;
+    this.#owner = owner;
+    this.#space = space;
+    this.#probe = probe;
+    this.keys = new Set(keys);
+  }
+
+  get state(): ShardState {
+    return this.#state;
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open' || this.isAccepted;
+  }
+
+  get isAccepted(): boolean {
+    return this.#state === 'accepted' || this.#state === 'settled';
+  }
+
+  /** Epoch milliseconds; `undefined` while not open. */
+  get openedAtMs(): number | undefined {
+    return this.#openedAtMs;
+  }
+
+  /** Epoch milliseconds; `undefined` before the first one. */
+  get lastMessageAtMs(): number | undefined {
+    return this.#lastMessageAtMs;
+  }
+
+  /** When it dialed last, by `performance.now()`. */
+  get dialedAtMs(): number {
+    return this.#dialedAtMs;
+  }
+
+  /** Since when it has been settled, by `performance.now()`; `undefined` while it is not. */
+  get settledAtMs(): number | undefined {
+    return this.#state === 'settled' ? this.#settledAtMs : undefined;
+  }
+
+  /** How often it has dialed again after its first dial. */
+  get reconnects(): number {
+    return Math.max(0, this.#dials - 1);
+  }
+
+  /** Why its last connection ended; `undefined` while it has one. */
+  get failure(): ShardFailure | undefined {
+    return this.#failure;
+  }
+
+  /** Asks for a turn to dial. */
+  dial(): void {
+    if (this.#state !== 'new' && this.#state !== 'waiting') return;
+    this.#disarm();
+    this.#setState('queued');
+    this.#giveUpTurn = this.#upstream.gate.request((done) => this.#connect(done), this.#probe);
+  }
+
+  /** Dials again after the failure's own waiting time, with `keys`. */
+  retry(keys: Iterable<ContractKey>): void {
+    if (this.#state !== 'waiting' || this.#failure === undefined) return;
+    this.keys = new Set(keys);
+    this.#arm(this.#retryAfterMs(this.#failure), () => this.dial());
+  }
+
+  /** Ends the connection and everything that waits. */
+  close(): void {
+    if (this.#state === 'closed') return;
+    this.#setState('closed');
+    this.#disarm();
+    this.#giveUpTurn();
+    this.#handshakeOver();
+    this.#socket?.close();
+    this.#socket = undefined;
+  }
+
+  #setState(state: ShardState): void {
+    this.#state = state;
+  }
+
+  #connect(done: () => void): void {
+    this.#handshakeOver = done;
+    this.#setState('dialing');
+    this.#dials++;
+    this.#dialedAtMs = performance.now();
+    this.#silentKeys.clear();
+    for (const key of this.keys) this.#silentKeys.add(key);
+    this.#owner.shardDials(this);
+    const { base, pingIntervalMs, pingTimeoutMs } = this.#upstream.settings;
+    const socket = new ImeSocket(
+      {
+        url: subscriptionUrl(base, this.#space, this.keys),
+        token: this.#upstream.token.token,
+        pingIntervalMs,
+        pingTimeoutMs,
+      },
+      {
+        onOpen: () => this.#socket === socket && this.#opened(done),
+        onFrame: (frame, isBinary) => this.#socket === socket && this.#received(frame, isBinary),
+        onEnd: (end) => this.#socket === socket && this.#ended(end),
+      },
+    );
+    this.#socket = socket;
+  }
+
+  #opened(done: () => void): void {
+    this.#openedAtMs = Date.now();
+    this.#lastMessageAtMs = undefined;
+    this.#failure = undefined;
+    this.#setState('open');
+    this.#arm(this.#upstream.acceptance.acceptedAfterMs, () => this.#accept());
+    // While nothing has been accepted yet the next handshake waits for this one's answer.
+    if (this.#upstream.gate.trusting) done();
+  }
+
+  #received(frame: Buffer, isBinary: boolean): void {
+    const receivedAtMs = Date.now();
+    const decoded = decodeMessage(frame, isBinary, this.#space, receivedAtMs);
+    const { counts } = this.#upstream;
+    if (!decoded.ok || !this.keys.has(decoded.key)) {
+      const fault = decoded.ok ? 'foreign' : decoded.fault;
+      counts.droppedFrames[fault]++;
+      const held = this.#upstream.repeats.pass(`frame ${fault}`);
+      if (held !== undefined) {
+        this.#upstream.log.warn({ fault, bytes: frame.length, held }, 'dropped a frame of IME');
+      }
+      return;
+    }
+    counts.messages++;
+    counts.missingFields += decoded.missingFields;
+    if (decoded.partial) counts.partialMessages++;
+    this.#lastMessageAtMs = receivedAtMs;
+    this.#attempt = 0;
+    this.#silentKeys.delete(decoded.key);
+    this.#owner.shardReceived(this, decoded);
+    if (this.#state === 'open' && this.#silentKeys.size === 0) this.#accept();
+    else if (this.#state === 'accepted') this.#settle();
+  }
+
+  #accept(): void {
+    if (this.#state !== 'open') return;
+    this.#setState('accepted');
+    this.#acceptedAtMs = Date.now();
+    this.#handshakeOver();
+    this.#disarm();
+    this.#owner.shardAccepted(this);
+    if (!this.isAccepted) return;
+    const openForMs = this.#acceptedAtMs - (this.#openedAtMs ?? this.#acceptedAtMs);
+    if (this.#lastMessageAtMs !== undefined) this.#settle();
+    else this.#arm(Math.max(0, QUIET_SETTLE_MS - openForMs), () => this.#settle());
+  }
+
+  #settle(): void {
+    if (this.#state !== 'accepted') return;
+    this.#disarm();
+    this.#settledAtMs = performance.now();
+    this.#setState('settled');
+    this.#owner.shardSettled(this);
+  }
+
+  #ended(end: SocketEnd): void {
+    const openForMs = this.#openedAtMs === undefined ? undefined : Date.now() - this.#openedAtMs;
+    const failure = { class: classifyEnd(end), end, openForMs };
+    // A refusal comes before any message. One that comes after is of a subscription that was accepted.
+    const refusedFirst =
+      this.#lastMessageAtMs === undefined && (openForMs ?? STABLE_MS) < STABLE_MS;
+    if (failure.class === 'ambiguous' && refusedFirst) {
+      this.#upstream.acceptance.refusedAfter(openForMs ?? 0);
+    }
+    if (openForMs !== undefined && openForMs >= STABLE_MS) this.#attempt = 0;
+    this.#upstream.counts.failures[failure.class]++;
+    this.#socket = undefined;
+    this.#openedAtMs = undefined;
+    this.#failure = failure;
+    this.#disarm();
+    this.#setState('waiting');
+    this.#handshakeOver();
+    this.#owner.shardEnded(this, failure);
+  }
+
+  #retryAfterMs({ class: failureClass, end }: ShardFailure): number {
+    if (failureClass === 'wrongUrl') return WRONG_URL_RETRY_MS;
+    if (failureClass === 'throttled') return throttledForMs(end);
+    return backoffMs(this.#attempt++, failureClass === 'unreachable');
+  }
+
+  #arm(inMs: number, run: () => void): void {
+    this.#disarm();
+    this.#timer = setTimeout(run, inMs);
+  }
+
+  #disarm(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}

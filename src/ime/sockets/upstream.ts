@@ -1,0 +1,66 @@
+import type { LocalTimeZone } from '../../contract/local-time.ts';
+import type { Logger } from '../../observability/log.ts';
+import type { RepeatLimit } from '../../observability/repeat-limit.ts';
+import type { TokenSource } from '../credentials/access-token.ts';
+import { FRAME_FAULTS, type FrameFault } from '../protocol/wire.ts';
+import { AcceptanceClock } from './acceptance.ts';
+import { DelayMeter } from './delay.ts';
+import { DialGate } from './dial-gate.ts';
+import { FAILURE_CLASSES, type FailureClass } from './failure.ts';
+
+/** How IME is to be used. */
+export interface UpstreamSettings {
+  /** Base of the service, as `imeBaseUrl` gives it. */
+  readonly base: URL;
+  readonly maxContractsPerSocket: number;
+  /** Bound of a request target (path and query), in bytes. */
+  readonly maxUrlBytes: number;
+  readonly pingIntervalMs: number;
+  readonly pingTimeoutMs: number;
+}
+
+/** What has been counted since the start. */
+export interface UpstreamCounts {
+  /** Messages that were read, duplicates included. */
+  messages: number;
+  /** Messages without one of their sections. */
+  partialMessages: number;
+  /** Fields left out or of a wrong type. */
+  missingFields: number;
+  /** Messages that another socket had delivered already. */
+  duplicates: number;
+  /** Messages that were more than 2 s late. */
+  lateMessages: number;
+  /** Frames dropped, by what was wrong with them; `foreign`: of a contract never asked for there. */
+  readonly droppedFrames: Record<FrameFault | 'foreign', number>;
+  /** Connections lost or refused, by what that meant. */
+  readonly failures: Record<FailureClass, number>;
+}
+
+/** What both pools share: one service, one token, one budget of dials. */
+export class Upstream {
+  readonly gate = new DialGate();
+  readonly acceptance = new AcceptanceClock();
+  readonly delay = new DelayMeter();
+  readonly counts: UpstreamCounts = {
+    messages: 0,
+    partialMessages: 0,
+    missingFields: 0,
+    duplicates: 0,
+    lateMessages: 0,
+    droppedFrames: zeros([...FRAME_FAULTS, 'foreign']),
+    failures: zeros(FAILURE_CLASSES),
+  };
+
+  constructor(
+    readonly settings: UpstreamSettings,
+    readonly token: TokenSource,
+    readonly zone: LocalTimeZone,
+    readonly log: Logger,
+    readonly repeats: RepeatLimit,
+  ) {}
+}
+
+function zeros<K extends string>(names: readonly K[]): Record<K, number> {
+  return Object.fromEntries(names.map((name) => [name, 0])) as Record<K, number>;
+}

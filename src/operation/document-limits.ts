@@ -1,0 +1,92 @@
+import {
+  type ASTVisitor,
+  type DefinitionNode,
+  type FragmentDefinitionNode,
+  Kind,
+  type SelectionSetNode,
+  type ValidationContext,
+  type ValidationRule,
+} from 'graphql';
+import { codedError } from '../schema/coded-error.ts';
+
+/** How large a document may be. */
+export interface DocumentLimits {
+  readonly depth: number;
+  readonly tokens: number;
+  readonly aliases: number;
+  /** Whether the schema can be asked for. */
+  readonly introspection: boolean;
+}
+
+/** A rule that finds fault with documents that are too deep or have too many aliases. */
+export function sizeRule({ depth, aliases }: DocumentLimits): ValidationRule {
+  return (context: ValidationContext): ASTVisitor => ({
+    Document(document) {
+      const fragments = new Map(document.definitions.flatMap(namedFragment));
+      let aliased = 0;
+      let deepest = 0;
+      for (const definition of document.definitions) {
+        if (!('selectionSet' in definition)) continue;
+        aliased += aliasesIn(definition.selectionSet);
+        if (definition.kind === Kind.OPERATION_DEFINITION) {
+          deepest = Math.max(deepest, depthOf(definition.selectionSet, fragments, new Map()));
+        }
+      }
+      if (deepest > depth)
+        report(`expected a document at most ${depth} levels deep, got ${deepest}`);
+      if (aliased > aliases) report(`expected at most ${aliases} aliases, got ${aliased}`);
+
+      function report(message: string) {
+        context.reportError(codedError('QUERY_TOO_COMPLEX', message));
+      }
+    },
+  });
+}
+
+function namedFragment(definition: DefinitionNode): [string, FragmentDefinitionNode][] {
+  if (definition.kind !== Kind.FRAGMENT_DEFINITION) return [];
+  return [[definition.name.value, definition]];
+}
+
+function aliasesIn({ selections }: SelectionSetNode): number {
+  let count = 0;
+  for (const selection of selections) {
+    if (selection.kind === Kind.FIELD && selection.alias !== undefined) count++;
+    if ('selectionSet' in selection && selection.selectionSet !== undefined) {
+      count += aliasesIn(selection.selectionSet);
+    }
+  }
+  return count;
+}
+
+/**
+ * How many fields stand below each other. What asks for the schema is left out: graphql-js bounds that
+ * itself, and tools ask for it more deeply than anything else needs.
+ */
+function depthOf(
+  { selections }: SelectionSetNode,
+  fragments: ReadonlyMap<string, FragmentDefinitionNode>,
+  known: Map<string, number>,
+): number {
+  let deepest = 0;
+  for (const selection of selections) {
+    let depth = 0;
+    if (selection.kind === Kind.FRAGMENT_SPREAD) {
+      const name = selection.name.value;
+      const fragment = fragments.get(name);
+      if (!known.has(name) && fragment !== undefined) {
+        // A fragment that spreads itself counts as nothing inside of itself: another rule refuses it.
+        known.set(name, 0);
+        known.set(name, depthOf(fragment.selectionSet, fragments, known));
+      }
+      depth = known.get(name) ?? 0;
+    } else if (selection.kind === Kind.INLINE_FRAGMENT) {
+      depth = depthOf(selection.selectionSet, fragments, known);
+    } else if (!selection.name.value.startsWith('__')) {
+      const below = selection.selectionSet;
+      depth = 1 + (below === undefined ? 0 : depthOf(below, fragments, known));
+    }
+    deepest = Math.max(deepest, depth);
+  }
+  return deepest;
+}

@@ -1,0 +1,61 @@
+import {
+  type DocumentNode,
+  type ExecutionArgs,
+  execute,
+  type GraphQLObjectType,
+  type GraphQLSchema,
+} from 'graphql';
+import type { ContractState } from '../hub/contract-state.ts';
+import type { Logger } from '../observability/log.ts';
+import { clientError } from '../operation/client-error.ts';
+import type { GatewayContext } from '../schema/resolver-context.ts';
+import { compilePlan, type FieldTexts, NotPlannable } from './plan.ts';
+import type { SelectedField, VariableValues } from './selection.ts';
+
+/** An operation as a client sent it, parsed and valid. */
+export interface ClientOperation {
+  readonly document: DocumentNode;
+  readonly operationName: string | undefined;
+  readonly variables: VariableValues | undefined;
+}
+
+/** Writes a contract's state as the JSON text of a selection; throws where graphql-js must do it. */
+export type ContractWriter = (state: ContractState, context: GatewayContext) => string;
+
+/** A writer for a selection; `undefined` where only graphql-js can write it. */
+export function contractWriter(
+  type: GraphQLObjectType,
+  fields: readonly SelectedField[],
+  texts: FieldTexts,
+): ContractWriter | undefined {
+  try {
+    return compilePlan(type, fields, texts);
+  } catch (error) {
+    if (error instanceof NotPlannable) return undefined;
+    throw error;
+  }
+}
+
+/** The whole answer of a subscription for one state, as graphql-js gives it. */
+export function executedAnswer(
+  schema: GraphQLSchema,
+  operation: ClientOperation,
+  contextValue: GatewayContext,
+  rootValue: ContractState,
+  log: Logger,
+): string {
+  const args: ExecutionArgs = {
+    schema,
+    document: operation.document,
+    rootValue,
+    contextValue,
+    variableValues: operation.variables ?? null,
+    operationName: operation.operationName ?? null,
+  };
+  const result = execute(args);
+  if (result instanceof Promise) throw new TypeError('expected an answer at once');
+  const { data, errors } = result as { data?: unknown; errors?: readonly unknown[] };
+  if (errors === undefined) return JSON.stringify({ data });
+  const told = errors.map((error) => clientError(error, log).toJSON());
+  return JSON.stringify({ data, errors: told });
+}

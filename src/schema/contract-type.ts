@@ -1,0 +1,61 @@
+import { CONTRACT_STATUSES, type ContractStatus } from '../contract/contract-status.ts';
+import { contractTextOf, keySpaceOf } from '../contract/key.ts';
+import type { ContractState } from '../hub/contract-state.ts';
+import { builder } from './builder.ts';
+import { SnapshotType } from './snapshot-type.ts';
+
+const STATUS_DESCRIPTIONS: Record<ContractStatus, string> = {
+  PENDING: 'Asked of IME; no state has arrived yet.',
+  LIVE: 'The snapshot came over the connection that is open now, or one it replaced without a gap.',
+  STALE:
+    'The connection that carried the contract was lost since the snapshot came, or its messages come late, so updates may have been missed. Stays until the next update.',
+  INVALID: 'IME refuses this contract.',
+};
+
+const ContractStatusType = builder.enumType('ContractStatus', {
+  description: "How far a contract's state can be trusted.",
+  values: Object.fromEntries(
+    CONTRACT_STATUSES.map((status) => [status, { description: STATUS_DESCRIPTIONS[status] }]),
+  ) as Record<ContractStatus, { description: string }>,
+});
+
+/** The `Contract` type. */
+export const ContractType = builder.objectRef<ContractState>('Contract').implement({
+  description: 'A contract of the exchange, addressed by its name or by its ID.',
+  fields: (t) => ({
+    id: t.exposeID('key', {
+      nullable: false,
+      description:
+        '`name:<contract name>` or `id:<contract ID>`: unique and stable, so that a normalised client cache merges queries and updates.',
+    }),
+    name: t.string({
+      nullable: true,
+      description: 'The contract name, where it was asked for by name.',
+      resolve: ({ key }) => (keySpaceOf(key) === 'name' ? contractTextOf(key) : null),
+    }),
+    contractId: t.id({
+      nullable: true,
+      description: 'The contract ID, where it was asked for by ID.',
+      resolve: ({ key }) => (keySpaceOf(key) === 'id' ? contractTextOf(key) : null),
+    }),
+    status: t.expose('status', {
+      type: ContractStatusType,
+      nullable: false,
+      description: 'How far the snapshot can be trusted.',
+    }),
+    statusSince: t.expose('statusSinceMs', {
+      type: 'DateTime',
+      nullable: false,
+      description: 'Since when the status has been this one.',
+    }),
+    statusReason: t.exposeString('statusReason', {
+      nullable: true,
+      description: 'Why, in words, while the status is not LIVE.',
+    }),
+    snapshot: t.expose('snapshot', {
+      type: SnapshotType,
+      nullable: true,
+      description: 'The latest complete market state; null until the first one has arrived.',
+    }),
+  }),
+});
