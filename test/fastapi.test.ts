@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type ContractKey, contractKey, keySpaceOf } from '../src/contract/key.ts';
-import { encodeMessage } from '../src/ime/protocol/wire.ts';
+import { encodeMessage } from '../src/ime/protocol/encode.ts';
 import { type ContractUpdate, Inbox, pricesOf, UPDATES, wsClient } from './kit/clients.ts';
 import { marketState, names, TEHRAN, testGateway, until } from './kit/gateway.ts';
 import { hasProgram } from './kit/programs.ts';

@@ -4,7 +4,7 @@ import vm from 'node:vm';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { ConnectionQuota } from '../src/access/quota.ts';
-import type { ClientConnection } from '../src/fanout/connection-writer.ts';
+import type { ConnectionWriter } from '../src/fanout/connection-writer.ts';
 import { FrameBatch, wireIdOf } from '../src/fanout/frame-batch.ts';
 import type { ContractState } from '../src/hub/contract-state.ts';
 import { ContractHub } from '../src/hub/hub.ts';
@@ -208,7 +208,7 @@ test('what graphql-ws waits for is held by nobody', async () => {
   v8.setFlagsFromString('--expose-gc');
   const collect = vm.runInNewContext('gc') as () => void;
   const quota = { subscribe: () => {}, unsubscribe: () => {} } as unknown as ConnectionQuota;
-  const connection = {} as ClientConnection;
+  const connection = {} as ConnectionWriter;
   const holder = { connection, quota, ended: () => {}, free: () => {} };
   const wish = { keys: names('A'), initial: false, intervalMs: 0, changesOnly: false };
   const hub = new ContractHub(0);

@@ -2,16 +2,16 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { contractKey, type KeySpace } from '../src/contract/key.ts';
 import type { MarketState } from '../src/contract/snapshot.ts';
+import { dataText } from '../src/ime/protocol/data-text.ts';
+import { decodeMessage } from '../src/ime/protocol/decode.ts';
+import { encodeMessage } from '../src/ime/protocol/encode.ts';
 import {
   contractTargetBytes,
-  dataText,
-  decodeMessage,
   emptyTargetBytes,
-  encodeMessage,
   imeBaseUrl,
   parseSubscriptionTarget,
   subscriptionUrl,
-} from '../src/ime/protocol/wire.ts';
+} from '../src/ime/protocol/endpoints.ts';
 
 const TIMESTAMP = '2026-05-23T15:10:00.000000';
 const space = fc.constantFrom<KeySpace>('name', 'id');

@@ -5,7 +5,7 @@ import { contractKey } from '../contract/key.ts';
 import { GatewayServer } from '../http/server.ts';
 import { ContractHub } from '../hub/hub.ts';
 import { TokenSource } from '../ime/credentials/access-token.ts';
-import { imeBaseUrl } from '../ime/protocol/wire.ts';
+import { imeBaseUrl } from '../ime/protocol/endpoints.ts';
 import { Upstream } from '../ime/sockets/upstream.ts';
 import { ImeSource } from '../ime/source.ts';
 import type { Logger } from '../observability/log.ts';

@@ -23,7 +23,7 @@ interface Backlog {
  * unsent than its bound, only which contracts have changed is kept, and the newest state of each is
  * sent when the socket has drained, in the order in which they changed.
  */
-export class ClientConnection implements TickMember {
+export class ConnectionWriter implements TickMember {
   readonly #client: WebSocket;
   readonly #socket: Socket;
   readonly #fanOut: FanOut;

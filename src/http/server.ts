@@ -9,10 +9,11 @@ import { type ServerGateway, sharedContext } from '../operation/operation-contex
 import { boardPages } from '../pages/board-page.ts';
 import { graphiqlPage } from '../pages/graphiql-page.ts';
 import { Page, scriptHashes } from '../pages/page.ts';
+import { SAFE_HEADERS } from '../pages/safe-headers.ts';
 import { Projections } from '../render/projection.ts';
 import { codedError } from '../schema/coded-error.ts';
-import { ClientSockets } from '../websocket/websocket-endpoint.ts';
-import { SAFE_HEADERS, sendError, sendJson } from './answers.ts';
+import { WebSocketEndpoint } from '../websocket/websocket-endpoint.ts';
+import { sendError, sendJson } from './answers.ts';
 import { ClientAddresses } from './client-address.ts';
 import { GraphqlEndpoint } from './graphql-endpoint.ts';
 import { Origins } from './origins.ts';
@@ -49,7 +50,7 @@ export interface ServerReport {
 export class GatewayServer {
   readonly #gateway: ServerGateway;
   readonly #http: Server;
-  readonly #sockets: ClientSockets;
+  readonly #sockets: WebSocketEndpoint;
   readonly #endpoint: GraphqlEndpoint;
   readonly #streams: HttpStreams;
   readonly #origins: Origins;
@@ -68,7 +69,7 @@ export class GatewayServer {
     });
     const quotas = new StreamQuotas();
     this.#streams = new HttpStreams(gateway, schema, documents, this.#projections, quotas);
-    this.#sockets = new ClientSockets(gateway, schema, documents, this.#projections, addresses);
+    this.#sockets = new WebSocketEndpoint(gateway, schema, documents, this.#projections, addresses);
     this.#endpoint = new GraphqlEndpoint(
       gateway,
       schema,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
-import { SAFE_HEADERS } from '../http/answers.ts';
+import { SAFE_HEADERS } from './safe-headers.ts';
 
 /** Something that browsers are served: made once, sent as it is. */
 export class Page {

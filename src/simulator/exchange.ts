@@ -4,12 +4,12 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { ContractKey, KeySpace } from '../contract/key.ts';
 import type { MarketState } from '../contract/snapshot.ts';
+import { encodeMessage } from '../ime/protocol/encode.ts';
 import {
   bearerToken,
-  encodeMessage,
   parseSubscriptionTarget,
   REFUSED_CLOSE_CODE,
-} from '../ime/protocol/wire.ts';
+} from '../ime/protocol/endpoints.ts';
 import { ExchangeFaults, type FaultAnswer } from './faults.ts';
 
 /** How an exchange is set up. */

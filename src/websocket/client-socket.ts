@@ -1,10 +1,10 @@
 import type { Context } from 'graphql-ws';
 import { type RawData, WebSocket } from 'ws';
 import type { ConnectionQuota } from '../access/quota.ts';
-import type { ClientConnection } from '../fanout/connection-writer.ts';
+import type { ConnectionWriter } from '../fanout/connection-writer.ts';
 import type { Span } from '../observability/tracing.ts';
 import { forbiddenContract } from '../schema/coded-error.ts';
-import type { AccessedClient, ClientAccess } from './connection-identity.ts';
+import type { AccessedClient, ConnectionIdentity } from './connection-identity.ts';
 import { SocketSubscription, type SubscriptionHolder } from './socket-subscription.ts';
 
 /** What graphql-ws knows of a connection. */
@@ -25,8 +25,8 @@ export interface ClientSocketOwner {
  * once, and its listeners are everybody's, so that thousands of idle connections hold few objects each.
  */
 export class ClientSocket extends WebSocket implements SubscriptionHolder, AccessedClient {
-  access!: ClientAccess;
-  connection!: ClientConnection;
+  access!: ConnectionIdentity;
+  connection!: ConnectionWriter;
   /** What graphql-ws knows of the connection, from its `connection_init` on. */
   context: ProtocolContext | undefined = undefined;
   #owner!: ClientSocketOwner;
@@ -38,7 +38,7 @@ export class ClientSocket extends WebSocket implements SubscriptionHolder, Acces
   #heardOfAtMs = Math.trunc(performance.now());
 
   /** Takes what belongs to the connection, before anything else is asked of it. */
-  take(owner: ClientSocketOwner, access: ClientAccess, connection: ClientConnection): void {
+  take(owner: ClientSocketOwner, access: ConnectionIdentity, connection: ConnectionWriter): void {
     this.#owner = owner;
     this.access = access;
     this.connection = connection;

@@ -24,7 +24,7 @@ export interface AccessedClient {
 }
 
 /** Who is on a WebSocket connection, from its first token to its last. */
-export class ClientAccess implements TokenRenewer {
+export class ConnectionIdentity implements TokenRenewer {
   readonly quota: ConnectionQuota;
   /** The token of the handshake, as native clients send it. */
   readonly handshakeToken: string | undefined;

@@ -1,6 +1,6 @@
 import type { GraphQLError } from 'graphql';
 import type { ConnectionQuota } from '../access/quota.ts';
-import type { ClientConnection } from '../fanout/connection-writer.ts';
+import type { ConnectionWriter } from '../fanout/connection-writer.ts';
 import { wireIdOf } from '../fanout/frame-batch.ts';
 import type { CarriedSubscription } from '../fanout/tick-log.ts';
 import type { ContractState } from '../hub/contract-state.ts';
@@ -12,7 +12,7 @@ import { forbiddenContract } from '../schema/coded-error.ts';
 
 /** The connection that a subscription belongs to. */
 export interface SubscriptionHolder {
-  readonly connection: ClientConnection;
+  readonly connection: ConnectionWriter;
   readonly quota: ConnectionQuota;
   /** A subscription has ended. */
   ended(id: string): void;
@@ -33,7 +33,7 @@ export class SocketSubscription extends ContractSubscription implements CarriedS
   readonly projection: Projection;
   readonly #id: string;
   readonly #holder: SubscriptionHolder;
-  readonly #connection: ClientConnection;
+  readonly #connection: ConnectionWriter;
   #state: 'opening' | 'open' | 'over' = 'opening';
 
   /** @throws LimitExceeded where it would be too much */

@@ -7,7 +7,7 @@ import { type Server, WebSocketServer } from 'ws';
 import { LimitExceeded } from '../access/limit.ts';
 import type { ConnectionQuota } from '../access/quota.ts';
 import { tokenOfHeaders } from '../access/shown-token.ts';
-import { ClientConnection } from '../fanout/connection-writer.ts';
+import { ConnectionWriter } from '../fanout/connection-writer.ts';
 import { FanOut, type FanOutCounts } from '../fanout/fanout.ts';
 import type { ClientAddresses } from '../http/client-address.ts';
 import { ExpiryQueue } from '../lib/expiry-queue.ts';
@@ -16,7 +16,7 @@ import type { Documents } from '../operation/documents.ts';
 import type { ServerGateway } from '../operation/operation-context.ts';
 import type { Projections } from '../render/projection.ts';
 import { ClientSocket, type ClientSocketOwner } from './client-socket.ts';
-import { ClientAccess, LIMIT_EXCEEDED } from './connection-identity.ts';
+import { ConnectionIdentity, LIMIT_EXCEEDED } from './connection-identity.ts';
 import { type Introductions, protocolOptions } from './protocol.ts';
 
 /** How often clients are pinged. One that is silent for as long as a slow one may stall besides is gone. */
@@ -33,7 +33,7 @@ const MOST_REFUSALS_AT_ONCE = 100;
 type GraphqlWs = ReturnType<typeof makeServer<Record<string, unknown>, ClientSocket>>;
 
 /** The WebSocket connections of clients, speaking `graphql-transport-ws`. */
-export class ClientSockets implements ClientSocketOwner {
+export class WebSocketEndpoint implements ClientSocketOwner {
   readonly #gateway: ServerGateway;
   readonly #addresses: ClientAddresses;
   readonly #server: Server<typeof ClientSocket>;
@@ -150,8 +150,15 @@ export class ClientSockets implements ClientSocketOwner {
     socket: Socket,
   ): void {
     const { log, access: known } = this.#gateway;
-    const access = new ClientAccess(known, quota, client, handshakeToken, ++this.#opened, log);
-    client.take(this, access, new ClientConnection(client, socket, this.#fanOut));
+    const access = new ConnectionIdentity(
+      known,
+      quota,
+      client,
+      handshakeToken,
+      ++this.#opened,
+      log,
+    );
+    client.take(this, access, new ConnectionWriter(client, socket, this.#fanOut));
     log.debug({ connectionId: access.id, address: quota.address }, 'a client has connected');
     this.#introductions.add(client);
     this.#clients.set(client, this.#graphql.opened(client, client));

@@ -1,4 +1,4 @@
-import { dataText } from '../protocol/wire.ts';
+import { dataText } from '../protocol/data-text.ts';
 
 /** How many delivered messages of a contract are remembered while two sockets carry it. */
 const MOST_REMEMBERED = 1_024;

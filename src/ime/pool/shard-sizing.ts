@@ -1,5 +1,5 @@
 import type { ContractKey, KeySpace } from '../../contract/key.ts';
-import { contractTargetBytes, emptyTargetBytes } from '../protocol/wire.ts';
+import { contractTargetBytes, emptyTargetBytes } from '../protocol/endpoints.ts';
 import type { Upstream } from '../sockets/upstream.ts';
 import type { ShardBounds } from './shard-plan.ts';
 

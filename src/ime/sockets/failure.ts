@@ -1,4 +1,4 @@
-import { REFUSED_CLOSE_CODE } from '../protocol/wire.ts';
+import { REFUSED_CLOSE_CODE } from '../protocol/endpoints.ts';
 import type { SocketEnd } from './socket.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { subscriptionUrl } from '../protocol/wire.ts';
+import { subscriptionUrl } from '../protocol/endpoints.ts';
 import { classifyEnd, describeEnd } from './failure.ts';
 import { ImeSocket } from './socket.ts';
 import type { Upstream } from './upstream.ts';

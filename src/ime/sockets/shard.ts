@@ -1,5 +1,6 @@
 import type { ContractKey, KeySpace } from '../../contract/key.ts';
-import { type DecodedFrame, decodeMessage, subscriptionUrl } from '../protocol/wire.ts';
+import { type DecodedFrame, decodeMessage } from '../protocol/decode.ts';
+import { subscriptionUrl } from '../protocol/endpoints.ts';
 import { backoffMs } from './backoff.ts';
 import { classifyEnd, type FailureClass, throttledForMs } from './failure.ts';
 import { ImeSocket, type SocketEnd } from './socket.ts';

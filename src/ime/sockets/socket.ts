@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
-import { authorizationHeader } from '../protocol/wire.ts';
+import { authorizationHeader } from '../protocol/endpoints.ts';
 
 /** How long a handshake may take, from the name look-up to the upgrade, in milliseconds. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;

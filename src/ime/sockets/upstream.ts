@@ -2,7 +2,7 @@ import type { LocalTimeZone } from '../../contract/local-time.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { RepeatLimit } from '../../observability/repeat-limit.ts';
 import type { TokenSource } from '../credentials/access-token.ts';
-import { FRAME_FAULTS, type FrameFault } from '../protocol/wire.ts';
+import { FRAME_FAULTS, type FrameFault } from '../protocol/decode.ts';
 import { AcceptanceClock } from './acceptance.ts';
 import { DelayMeter } from './delay.ts';
 import { DialGate } from './dial-gate.ts';

@@ -1,0 +1,52 @@
+/**
+ * IME's names of the fields of a market state, and ours.
+ * Source: `ime-live-data-api.md`, the API document of the HedgeTech IME Live Data service.
+ */
+import type {
+  Aggregate,
+  AllowedPriceRange,
+  BestLimit,
+  ContractInfo,
+} from '../../contract/snapshot.ts';
+
+/** What every message says in its `channel`. */
+export const CHANNEL = 'IME Stream';
+
+/** How a field of IME is read. */
+export type FieldKind = 'integer' | 'decimal' | 'text';
+/** The fields of a section, by our names. */
+export type Section<T> = {
+  readonly [Field in keyof T]: readonly [imeName: string, kind: FieldKind];
+};
+
+/** One level of `BestLimit`. */
+export const BEST_LIMIT: Section<Omit<BestLimit, 'level'>> = {
+  buyQuantity: ['buy_quantity', 'integer'],
+  buyPrice: ['buy_price', 'decimal'],
+  sellQuantity: ['sell_quantity', 'integer'],
+  sellPrice: ['sell_price', 'decimal'],
+};
+/** `Aggregate`. */
+export const AGGREGATE: Section<Aggregate> = {
+  date: ['date', 'text'],
+  time: ['time', 'text'],
+  tradeCount: ['trade_count', 'integer'],
+  totalVolume: ['total_volume', 'integer'],
+  totalValue: ['total_value', 'decimal'],
+  closingPrice: ['closing_price', 'decimal'],
+  lastPrice: ['last_price', 'decimal'],
+  lowPrice: ['low_price', 'decimal'],
+  highPrice: ['high_price', 'decimal'],
+  openPrice: ['open_price', 'decimal'],
+  previousClose: ['previous_close', 'decimal'],
+};
+/** `AllowedPriceRange`. */
+export const ALLOWED_PRICE_RANGE: Section<AllowedPriceRange> = {
+  minAllowedPrice: ['minAllowedPrice', 'decimal'],
+  maxAllowedPrice: ['maxAllowedPrice', 'decimal'],
+};
+/** `ContractInfo`. */
+export const CONTRACT_INFO: Section<ContractInfo> = {
+  openInterest: ['open_interest', 'integer'],
+  openInterestChanges: ['open_interest_changes', 'integer'],
+};
