@@ -1,18 +1,12 @@
 import v8 from 'node:v8';
 import vm from 'node:vm';
 import { expect, test } from 'vitest';
-import type { ContractState } from '../src/hub/contract-state.ts';
+import { ContractState } from '../src/hub/contract-state.ts';
 import { attachment } from '../src/lib/attachment.ts';
 import { RenderedStates } from '../src/render/rendered-states.ts';
 import { until } from './kit/gateway.ts';
 
-const state = (key: string): ContractState => ({
-  key: `name:${key}`,
-  status: 'PENDING',
-  statusSinceMs: 0,
-  statusReason: null,
-  snapshot: null,
-});
+const state = (key: string) => ContractState.pending(`name:${key}`, 0);
 
 test('what is attached to an object is seen by nobody else and copied by nothing', () => {
   const colour = attachment<string>();

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { execute, type GraphQLObjectType, isObjectType, parse, validate } from 'graphql';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
-import type { ContractState } from '../src/hub/contract-state.ts';
+import { ContractState } from '../src/hub/contract-state.ts';
 import type { Logger } from '../src/observability/log.ts';
 import { Projections } from '../src/render/projection.ts';
 import type { GatewayContext } from '../src/schema/resolver-context.ts';
@@ -19,8 +19,7 @@ import {
 } from './kit/clients.ts';
 import { marketState, names, TEHRAN, TestExchange, testGateway, until } from './kit/gateway.ts';
 
-const state: ContractState = {
-  key: 'name:نیم\u200cسکه "x"',
+const state = new ContractState('name:نیم\u200cسکه "x"', {
   status: 'LIVE',
   statusSinceMs: 1_700_000_000_000,
   statusReason: null,
@@ -30,7 +29,7 @@ const state: ContractState = {
     receivedAtMs: 1_700_000_000_001,
     ...marketState('12345678901234567891.50'),
   },
-};
+});
 const context = { zone: TEHRAN } as GatewayContext;
 const projections = new Projections(schema, {} as Logger, context);
 
@@ -109,13 +108,13 @@ describe('a projection', () => {
   const contractType = schema.getType('Contract') as GraphQLObjectType;
 
   test('renders any selection byte for byte as graphql-js does', () => {
-    const partial: ContractState = {
+    const partial = new ContractState(state.key, {
       ...state,
       status: 'STALE',
       statusReason: 'lost "x"\u2028',
       snapshot: state.snapshot && { ...state.snapshot, bestLimits: null, aggregate: null },
-    };
-    const pending: ContractState = { ...state, status: 'PENDING', snapshot: null };
+    });
+    const pending = new ContractState(state.key, { ...state, status: 'PENDING', snapshot: null });
     const head = 'subscription ($yes: Boolean! = true, $no: Boolean! = false, $depth: Int) ';
     let compared = 0;
     fc.assert(
@@ -165,7 +164,7 @@ describe('a projection', () => {
     ];
     for (const other of same) expect(other).toBe(one);
     const before = projections.renderings;
-    const fresh = { ...state };
+    const fresh = new ContractState(state.key, state);
     expect(one.payload(fresh)).toBe(one.payload(fresh));
     expect(projections.renderings - before).toBe(1);
   });

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import type { ConnectionQuota } from '../src/access/quota.ts';
 import type { ConnectionWriter } from '../src/fanout/connection-writer.ts';
 import { FrameBatch, wireIdOf } from '../src/fanout/frame-batch.ts';
-import type { ContractState } from '../src/hub/contract-state.ts';
+import { ContractState } from '../src/hub/contract-state.ts';
 import { ContractHub } from '../src/hub/hub.ts';
 import { Projection } from '../src/render/projection.ts';
 import { RenderedStates } from '../src/render/rendered-states.ts';
@@ -15,13 +15,7 @@ import { names, TestExchange, testGateway, until } from './kit/gateway.ts';
 import { RawClient } from './kit/raw.ts';
 
 const IDS = ['1', '2', 'a-longer-id', 'سکه', 'نیم‌سکه', '"\\\n', '😀', '\ud800'];
-const state = (key: string): ContractState => ({
-  key: `name:${key}`,
-  status: 'PENDING',
-  statusSinceMs: 0,
-  statusReason: null,
-  snapshot: null,
-});
+const state = (key: string) => ContractState.pending(`name:${key}`, 0);
 
 /** What ws itself makes of a text message. */
 const { Sender } = createRequire(import.meta.url)('ws') as {

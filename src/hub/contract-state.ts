@@ -8,9 +8,8 @@ export interface NumberedSnapshot extends Snapshot {
   readonly sequence: number;
 }
 
-/** All that is known of a contract at one moment. Immutable: each change makes a new one. */
-export interface ContractState {
-  readonly key: ContractKey;
+/** What a {@link ContractState} says. */
+interface ContractFacts {
   readonly status: ContractStatus;
   /** Epoch milliseconds. */
   readonly statusSinceMs: number;
@@ -19,43 +18,53 @@ export interface ContractState {
   readonly snapshot: NumberedSnapshot | null;
 }
 
-/** The state of a contract that has just been asked for. */
-export function pendingState(key: ContractKey, nowMs: number): ContractState {
-  return {
-    key,
-    status: 'PENDING',
-    statusSinceMs: nowMs,
-    statusReason: 'Asked of IME; no state has arrived yet.',
-    snapshot: null,
-  };
-}
+/** All that is known of a contract at one moment. What it says never changes: each change makes a new one. */
+export class ContractState implements ContractFacts {
+  readonly key: ContractKey;
+  readonly status: ContractStatus;
+  readonly statusSinceMs: number;
+  readonly statusReason: string | null;
+  readonly snapshot: NumberedSnapshot | null;
 
-/** `last` after a new snapshot: sections that it leaves out keep their last known value. */
-export function withSnapshot(
-  last: ContractState,
-  next: Snapshot,
-  staleReason: string | null,
-  nowMs: number,
-): ContractState {
-  const status = staleReason === null ? 'LIVE' : 'STALE';
-  const sequence = (last.snapshot?.sequence ?? 0) + 1;
-  return {
-    key: last.key,
-    status,
-    statusSinceMs: status === last.status ? last.statusSinceMs : nowMs,
-    statusReason: staleReason,
-    snapshot: { sequence, ...withKnownSections(next, last.snapshot) },
-  };
-}
+  constructor(key: ContractKey, facts: ContractFacts) {
+    this.key = key;
+    this.status = facts.status;
+    this.statusSinceMs = facts.statusSinceMs;
+    this.statusReason = facts.statusReason;
+    this.snapshot = facts.snapshot;
+  }
 
-/** `last` with another status or reason; `last` itself where neither changes. */
-export function withStatus(
-  last: ContractState,
-  status: ContractStatus,
-  statusReason: string | null,
-  nowMs: number,
-): ContractState {
-  if (status === last.status && statusReason === last.statusReason) return last;
-  const statusSinceMs = status === last.status ? last.statusSinceMs : nowMs;
-  return { ...last, status, statusSinceMs, statusReason };
+  /** The state of a contract that has just been asked for. */
+  static pending(key: ContractKey, nowMs: number): ContractState {
+    return new ContractState(key, {
+      status: 'PENDING',
+      statusSinceMs: nowMs,
+      statusReason: 'Asked of IME; no state has arrived yet.',
+      snapshot: null,
+    });
+  }
+
+  /** This state after a new snapshot: sections that it leaves out keep their last known value. */
+  withSnapshot(next: Snapshot, staleReason: string | null, nowMs: number): ContractState {
+    const status = staleReason === null ? 'LIVE' : 'STALE';
+    const sequence = (this.snapshot?.sequence ?? 0) + 1;
+    return new ContractState(this.key, {
+      status,
+      statusSinceMs: status === this.status ? this.statusSinceMs : nowMs,
+      statusReason: staleReason,
+      snapshot: { sequence, ...withKnownSections(next, this.snapshot) },
+    });
+  }
+
+  /** This state with another status or reason; itself where neither changes. */
+  withStatus(status: ContractStatus, statusReason: string | null, nowMs: number): ContractState {
+    if (status === this.status && statusReason === this.statusReason) return this;
+    const statusSinceMs = status === this.status ? this.statusSinceMs : nowMs;
+    return new ContractState(this.key, {
+      status,
+      statusSinceMs,
+      statusReason,
+      snapshot: this.snapshot,
+    });
+  }
 }

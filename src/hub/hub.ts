@@ -2,7 +2,7 @@ import { CONTRACT_STATUSES, type ContractStatus } from '../contract/contract-sta
 import type { ContractKey } from '../contract/key.ts';
 import type { Snapshot } from '../contract/snapshot.ts';
 import { ExpiryQueue } from '../lib/expiry-queue.ts';
-import { type ContractState, withSnapshot, withStatus } from './contract-state.ts';
+import type { ContractState } from './contract-state.ts';
 
 import type { ContractSink, ContractSource } from './source.ts';
 import { type ContractSubscriber, Topic } from './topic.ts';
@@ -148,13 +148,13 @@ export class ContractHub implements ContractSink {
   publish(key: ContractKey, snapshot: Snapshot, staleReason?: string): void {
     const topic = this.#topics.get(key);
     if (topic?.state.snapshot === null) this.#observer?.answered(key);
-    topic?.change(withSnapshot(topic.state, snapshot, staleReason ?? null, snapshot.receivedAtMs));
+    topic?.change(topic.state.withSnapshot(snapshot, staleReason ?? null, snapshot.receivedAtMs));
   }
 
   setStatus(key: ContractKey, status: Exclude<ContractStatus, 'LIVE'>, reason: string): void {
     const topic = this.#topics.get(key);
     if (status === 'INVALID') this.#observer?.refused(key);
-    topic?.change(withStatus(topic.state, status, reason, Date.now()));
+    topic?.change(topic.state.withStatus(status, reason, Date.now()));
   }
 
   /** Ends every subscription and releases every contract. */

@@ -1,5 +1,5 @@
 import type { ContractKey } from '../contract/key.ts';
-import { type ContractState, pendingState } from './contract-state.ts';
+import { ContractState } from './contract-state.ts';
 
 /** Somebody who is told every change of a contract, synchronously and in order. */
 export interface ContractSubscriber {
@@ -22,7 +22,7 @@ export class Topic {
     readonly key: ContractKey,
     readonly askedAtMs: number,
   ) {
-    this.#state = pendingState(key, askedAtMs);
+    this.#state = ContractState.pending(key, askedAtMs);
   }
 
   get state(): ContractState {
