@@ -74,9 +74,6 @@ describe('a gateway with AUTH=jwt', () => {
         expect(streamed.status).toBe(401);
         expect(streamed.headers.get('www-authenticate')).toBe('Bearer');
       }
-      expect(
-        (await fetch(`${gateway.url}/graphql/stream`, { method: 'PUT', headers })).status,
-      ).toBe(401);
       const client = await new RawClient(gateway).init(headers);
       client.subscribe('1', STATUS);
       await client.until(() => client.closed !== undefined, 'it is closed');
@@ -202,11 +199,7 @@ describe('a gateway with AUTH=jwt', () => {
     expect(some.errors?.map(({ path }) => path)).toEqual([['contracts', 0]]);
 
     const variables = { names: ['Gold 1', 'Oil 1'] };
-    const clients = [
-      wsClient(gateway, { connectionParams: shown }),
-      sseClient(gateway, false, shown),
-      sseClient(gateway, true, shown),
-    ];
+    const clients = [wsClient(gateway, { connectionParams: shown }), sseClient(gateway, shown)];
     for (const client of clients) {
       const inbox = new Inbox<ContractUpdate>(client, UPDATES, variables);
       await inbox.until(
@@ -264,7 +257,6 @@ describe('a living connection', () => {
         fetch(`${gateway.url}/graphql?query=${query}`, { headers: { ...shown, accept } }),
       ),
     );
-    const single = new Inbox(sseClient(gateway, true, shown), UPDATES, { names: ['x'] });
     await client.until(() => client.closed !== undefined, 'it is closed');
     expect(client.closed).toEqual({ code: 4403, reason: 'The token has expired.' });
     expect(Date.now()).toBeGreaterThan(expiresAtMs - 1_100);
@@ -274,8 +266,6 @@ describe('a living connection', () => {
       expect(text).toContain('"message":"The token has expired."');
       expect(text).toContain('"code":"UNAUTHENTICATED"');
     }
-    await single.until(({ errors }) => errors.length > 0, 'the stream is told');
-    expect(single.errors[0]).toMatchObject({ extensions: { code: 'UNAUTHENTICATED' } });
   });
 
   test('goes on with a renewed token, without losing an update', async () => {

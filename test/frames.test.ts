@@ -1,16 +1,10 @@
 import { createRequire } from 'node:module';
-import v8 from 'node:v8';
-import vm from 'node:vm';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { ConnectionQuota } from '../src/access/quota.ts';
-import type { ConnectionWriter } from '../src/fanout/connection-writer.ts';
 import { FrameBatch, wireIdOf } from '../src/fanout/frame-batch.ts';
 import { ContractState } from '../src/hub/contract-state.ts';
-import { ContractHub } from '../src/hub/hub.ts';
 import { Projection } from '../src/render/projection.ts';
 import { RenderedStates } from '../src/render/rendered-states.ts';
-import { SocketSubscription } from '../src/websocket/socket-subscription.ts';
 import { names, TestExchange, testGateway, until } from './kit/gateway.ts';
 import { RawClient } from './kit/raw.ts';
 
@@ -196,31 +190,4 @@ test('an id is free again once the gateway has ended its subscription, which it 
   client.send({ type: 'ping' });
   await client.until(() => client.messages.at(-1)?.type === 'pong', 'nothing comes but the pong');
   expect(completions()).toBe(2);
-});
-
-test('what graphql-ws waits for is held by nobody', async () => {
-  v8.setFlagsFromString('--expose-gc');
-  const collect = vm.runInNewContext('gc') as () => void;
-  const quota = { subscribe: () => {}, unsubscribe: () => {} } as unknown as ConnectionQuota;
-  const connection = {} as ConnectionWriter;
-  const holder = { connection, quota, ended: () => {}, free: () => {} };
-  const wish = { keys: names('A'), initial: false, intervalMs: 0, changesOnly: false };
-  const hub = new ContractHub(0);
-  const projection = new Projection(
-    'c',
-    () => '',
-    new RenderedStates(),
-    () => {},
-  );
-  const subscription = new SocketSubscription(hub, wish, '1', holder, projection);
-  subscription.open();
-  const waited = new WeakRef(subscription.next());
-  await until(() => {
-    collect();
-    return waited.deref() === undefined;
-  }, 'the promise is collected');
-  expect(hub.subscriptions).toBe(1);
-  await subscription.return();
-  expect(hub.subscriptions).toBe(0);
-  hub.close();
 });

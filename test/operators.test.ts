@@ -132,7 +132,7 @@ test('nothing is left after close: no socket, no timer, no file watch', async ()
   const gateway = await startGateway(commandLine.config, createLog('silent'));
   market.unlisted.add('name:bad');
   const ws = wsClient(gateway, { retryAttempts: 0 });
-  const sse = sseClient(gateway, false);
+  const sse = sseClient(gateway);
   const inboxes = [
     new Inbox<ContractUpdate>(ws, UPDATES, { names: ['A', 'bad'] }),
     new Inbox<ContractUpdate>(sse, UPDATES, { names: ['C'] }),

@@ -224,7 +224,7 @@ describe('bad input', () => {
     'over %s is answered for its operation and leaves the connection open',
     async (transport) => {
       const gateway = await testGateway();
-      const client = transport === 'graphql-ws' ? wsClient(gateway) : sseClient(gateway, true);
+      const client = transport === 'graphql-ws' ? wsClient(gateway) : sseClient(gateway);
       const good = new Inbox(client, UPDATES, { names: ['Gold Bar DE05'] });
       await good.until(({ values }) => values.length > 0, 'a good subscription runs');
       for (const [query, variables] of [

@@ -12,14 +12,11 @@ import {
 import { marketState, names, TEHRAN, TestExchange, testGateway, until } from './kit/gateway.ts';
 
 describe('the first update', () => {
-  test.each(['graphql-ws', 'graphql-sse distinct', 'graphql-sse single'] as const)(
+  test.each(['graphql-ws', 'graphql-sse'] as const)(
     'of the simulator arrives over %s',
     async (transport) => {
       const gateway = await testGateway();
-      const client =
-        transport === 'graphql-ws'
-          ? wsClient(gateway)
-          : sseClient(gateway, transport === 'graphql-sse single');
+      const client = transport === 'graphql-ws' ? wsClient(gateway) : sseClient(gateway);
       const inbox = new Inbox<ContractUpdate>(client, UPDATES, { names: ['Gold Bar DE05'] });
       await inbox.until(({ values }) => values.length > 0, 'the first value arrives');
       expect(inbox.values[0]?.contractUpdates.id).toBe('name:Gold Bar DE05');

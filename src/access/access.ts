@@ -72,6 +72,15 @@ export class Access implements QuotaKeeper {
     }
   }
 
+  /**
+   * Who a session is of, as of now: what was found out before something was waited for may have changed.
+   *
+   * @throws AccessRefused where they are not let in any more
+   */
+  current(session: Session): Principal {
+    return session.current((principal) => this.#authenticator.recheck(principal));
+  }
+
   /** A connection begins. @throws LimitExceeded where there are too many already */
   enter(address: string): ConnectionQuota {
     const { connections, connectionsPerAddress } = this.limits;

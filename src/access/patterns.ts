@@ -31,6 +31,11 @@ export class ContractPatterns {
     }
   }
 
+  /** Whether every contract may be seen. */
+  get allowAll(): boolean {
+    return this.#all;
+  }
+
   /** Whether the contract may be seen. */
   allow(key: ContractKey): boolean {
     if (this.#all || this.#literals.has(key)) return true;

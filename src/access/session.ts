@@ -1,4 +1,5 @@
 import type { Principal } from './principal.ts';
+import { AccessRefused } from './refused.ts';
 
 /** Why a session ended, in words for its client. */
 export type SessionEnd = 'The token has expired.' | 'The API key was revoked or changed.';
@@ -11,6 +12,7 @@ export class Session {
   readonly #sessions: Sessions;
   #principal: Principal;
   #listeners: Set<(end: SessionEnd) => void> | undefined;
+  #ended: SessionEnd | undefined;
 
   constructor(sessions: Sessions, principal: Principal) {
     this.#sessions = sessions;
@@ -19,6 +21,24 @@ export class Session {
 
   get principal(): Principal {
     return this.#principal;
+  }
+
+  /**
+   * The principal as of now, to be asked again whenever something was waited for.
+   *
+   * @param look looks a principal up again; `undefined`: it is no longer let in
+   * @throws AccessRefused where the session is over, or should be
+   */
+  current(look: (principal: Principal) => Principal | undefined): Principal {
+    if (this.#ended !== undefined) throw new AccessRefused(this.#ended);
+    const { expiresAtMs } = this.#principal;
+    if (expiresAtMs !== undefined && expiresAtMs <= Date.now()) {
+      throw new AccessRefused('The token has expired.');
+    }
+    const now = look(this.#principal);
+    if (now === undefined) throw new AccessRefused('The API key was revoked or changed.');
+    this.#principal = now;
+    return now;
   }
 
   /** The same somebody with another token. */
@@ -44,6 +64,7 @@ export class Session {
 
   /** Tells whoever listens that it is over. */
   end(why: SessionEnd): void {
+    this.#ended ??= why;
     this.#sessions.unwatch(this);
     const listeners = [...(this.#listeners ?? [])];
     this.#listeners?.clear();

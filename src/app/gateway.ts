@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import type { Config } from '../config/command-line.ts';
 import { contractKey } from '../contract/key.ts';
+import { ClientAddresses } from '../http/client-address.ts';
+import { GraphqlEndpoint } from '../http/graphql-endpoint.ts';
 import { GatewayServer } from '../http/server.ts';
 import { ContractHub } from '../hub/hub.ts';
 import { TokenSource } from '../ime/credentials/access-token.ts';
@@ -11,12 +13,17 @@ import { ImeSource } from '../ime/source.ts';
 import type { Logger } from '../observability/log.ts';
 import { RepeatLimit } from '../observability/repeat-limit.ts';
 import { openTelemetry } from '../observability/tracing.ts';
+import { Admission } from '../operation/admission.ts';
+import { Documents } from '../operation/documents.ts';
+import { sharedContext } from '../operation/operation-context.ts';
 import { TrustedDocuments } from '../operation/trusted-documents.ts';
+import { Projections } from '../render/projection.ts';
 import type { GatewayReport } from '../schema/report.ts';
 import { schema } from '../schema/schema.ts';
 import { Simulator } from '../simulator/simulator.ts';
+import { WebSocketEndpoint } from '../websocket/websocket-endpoint.ts';
 import { createAccess } from './create-access.ts';
-import { Metrics } from './metrics.ts';
+import { Metrics, type ServerReport } from './metrics.ts';
 
 /** How often equal faults of the upstream are logged, in milliseconds. */
 const REPEAT_INTERVAL_MS = 10_000;
@@ -80,7 +87,7 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
   const report = (): GatewayReport => {
     const { sockets, problems, dials, counts } = source.report();
     const reasons = source.faults();
-    const { webSockets, streams } = server.report();
+    const { webSockets, streams } = serverReport();
     return {
       version: VERSION,
       startedAtMs,
@@ -104,46 +111,65 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
       contracts: hub.countByStatus(),
     };
   };
-  const server = new GatewayServer(
-    {
-      hub,
-      access,
-      zone,
-      log,
-      tracing,
-      maxMessageBytes: config.MAX_MESSAGE_BYTES,
-      maxBodyBytes: config.MAX_BODY_BYTES,
-      documentLimits: {
-        depth: config.MAX_DEPTH,
-        tokens: config.MAX_TOKENS,
-        aliases: config.MAX_ALIASES,
-        introspection: config.INTROSPECTION === 'on',
-      },
-      trustedDocuments,
-      maxCost: config.MAX_COST,
-      proxies: config.TRUST_PROXY,
-      origins: config.CORS_ORIGINS,
-      compression: config.WS_COMPRESSION === 'on',
-      slowReaders: { bufferBytes: config.CLIENT_BUFFER_BYTES, stallMs: config.CLIENT_STALL_MS },
-      drainMs: config.DRAIN_MS,
-      graphiql: config.GRAPHIQL === 'on',
-      simulated: simulator !== undefined,
-      exampleNames: (simulator?.busiestNames ?? config.IME_PINNED_NAMES).slice(0, EXAMPLES),
-      report,
-      readiness: async () => {
-        const reasons = await source.check();
-        return { ready: reasons.length === 0, reasons };
-      },
-      flushed: (seconds) => metrics.flushed(seconds),
-      metrics: () => metrics.read(),
+  const serverGateway = {
+    hub,
+    access,
+    zone,
+    log,
+    tracing,
+    maxMessageBytes: config.MAX_MESSAGE_BYTES,
+    maxBodyBytes: config.MAX_BODY_BYTES,
+    documentLimits: {
+      depth: config.MAX_DEPTH,
+      tokens: config.MAX_TOKENS,
+      aliases: config.MAX_ALIASES,
+      introspection: config.INTROSPECTION === 'on',
     },
+    trustedDocuments,
+    maxCost: config.MAX_COST,
+    origins: config.CORS_ORIGINS,
+    compression: config.WS_COMPRESSION === 'on',
+    slowReaders: { bufferBytes: config.CLIENT_BUFFER_BYTES, stallMs: config.CLIENT_STALL_MS },
+    drainMs: config.DRAIN_MS,
+    graphiql: config.GRAPHIQL === 'on',
+    simulated: simulator !== undefined,
+    exampleNames: (simulator?.busiestNames ?? config.IME_PINNED_NAMES).slice(0, EXAMPLES),
+    report,
+    readiness: async () => {
+      const reasons = await source.check();
+      return { ready: reasons.length === 0, reasons };
+    },
+    flushed: (seconds: number) => metrics.flushed(seconds),
+    metrics: () => metrics.read(),
+  };
+  const projections = new Projections(schema, log, sharedContext(serverGateway));
+  const documents = new Documents(schema, serverGateway.documentLimits, trustedDocuments);
+  const admission = new Admission(serverGateway, schema, documents, projections);
+  const addresses = new ClientAddresses(config.TRUST_PROXY);
+  const endpoint = new GraphqlEndpoint(
+    serverGateway,
     schema,
+    admission,
+    projections.texts,
+    addresses,
   );
+  const webSockets = new WebSocketEndpoint(serverGateway, admission);
+  const server = new GatewayServer(serverGateway, endpoint, webSockets, addresses);
+  const serverReport = (): ServerReport => {
+    const { counts } = webSockets;
+    return {
+      webSockets: webSockets.size,
+      streams: endpoint.streams.open.size,
+      fanOut: { ...counts, stalled: counts.stalled + endpoint.streams.stalled },
+      renderings: projections.renderings,
+      projections: projections.size,
+    };
+  };
   const metrics = new Metrics({
     access,
     version: VERSION,
     upstream: () => source.report(),
-    server: () => server.report(),
+    server: serverReport,
     contracts: () => hub.countByStatus(),
     subscriptions: () => hub.subscriptions,
     isReady: () => source.faults().length === 0,

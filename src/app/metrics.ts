@@ -1,8 +1,19 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Access } from '../access/access.ts';
 import type { ContractStatus } from '../contract/contract-status.ts';
-import type { ServerReport } from '../http/server.ts';
+import type { FanOutCounts } from '../fanout/fanout.ts';
 import type { UpstreamReport } from '../ime/source.ts';
+
+/** What is done for clients. */
+export interface ServerReport {
+  readonly webSockets: number;
+  readonly streams: number;
+  readonly fanOut: Readonly<FanOutCounts>;
+  /** States rendered for subscriptions since the start. */
+  readonly renderings: number;
+  /** Distinct selections of subscriptions in use. */
+  readonly projections: number;
+}
 
 /** What the metrics are read from. */
 export interface MetricsSource {

@@ -1,91 +1,150 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { GraphQLSchema } from 'graphql';
-import type { YogaServerInstance } from 'graphql-yoga';
 import { AccessRefused, AccessUnavailable } from '../access/refused.ts';
+import type { Session } from '../access/session.ts';
 import { tokenOfHeaders } from '../access/shown-token.ts';
-import { clientError, refusalStatus } from '../operation/client-error.ts';
-import type { Documents } from '../operation/documents.ts';
-import { operationContext, type ServerGateway } from '../operation/operation-context.ts';
-import type { Projections } from '../render/projection.ts';
-import { codedError } from '../schema/coded-error.ts';
-import type { GatewayContext } from '../schema/resolver-context.ts';
-import { sendError } from './answers.ts';
-import { readBody } from './body.ts';
+import { RepeatLimit } from '../observability/repeat-limit.ts';
+import type { Admission } from '../operation/admission.ts';
+import type { Asker, OperationGateway } from '../operation/operation-context.ts';
+import type { FieldTexts } from '../render/plan.ts';
+import { preferredMediaType } from './accept.ts';
+import { RESULT_TYPES, sendRefusal } from './answers.ts';
+import { ClientGone, readBody } from './body.ts';
 import type { ClientAddresses } from './client-address.ts';
-import { type GraphqlRequest, readGraphqlRequest } from './graphql-request.ts';
+import { checkRequestForm, readGraphqlRequest } from './graphql-request.ts';
+import { HttpFault } from './http-fault.ts';
 import { HttpRates } from './request-rates.ts';
 import { SnapshotAnswers } from './snapshot-answers.ts';
-import type { HttpStreams, Visit } from './streams.ts';
-import type { HttpAsker } from './yoga.ts';
+import { HttpStreams } from './streams.ts';
+import { createHttpGraphql } from './yoga.ts';
 
-/** GraphQL over HTTP: who may, how fast, and the shortest way to an answer. */
+/** How often refusals of the same kind are logged, in milliseconds. */
+const REPEAT_INTERVAL_MS = 10_000;
+
+/** What GraphQL over HTTP needs of the gateway. */
+export interface HttpGraphqlGateway extends OperationGateway {
+  readonly maxBodyBytes: number;
+  readonly slowReaders: { readonly stallMs: number };
+}
+
+/** A request, once it is known who makes it. */
+interface Visit {
+  readonly session: Session;
+  readonly address: string;
+  readonly requestId: string;
+  readonly asker: Asker;
+}
+
+/** GraphQL over HTTP: who asks, what they ask, and the shortest way to an answer. */
 export class GraphqlEndpoint {
-  readonly #gateway: ServerGateway;
-  readonly #documents: Documents;
+  readonly streams: HttpStreams;
+  readonly #gateway: HttpGraphqlGateway;
+  readonly #admission: Admission;
   readonly #addresses: ClientAddresses;
-  readonly #yoga: YogaServerInstance<HttpAsker, GatewayContext>;
+  readonly #yoga: ReturnType<typeof createHttpGraphql>;
   readonly #rates: HttpRates;
   readonly #snapshots: SnapshotAnswers;
-  readonly #streams: HttpStreams;
+  readonly #repeats = new RepeatLimit(REPEAT_INTERVAL_MS);
 
   constructor(
-    gateway: ServerGateway,
+    gateway: HttpGraphqlGateway,
     schema: GraphQLSchema,
-    documents: Documents,
-    projections: Projections,
+    admission: Admission,
+    texts: FieldTexts,
     addresses: ClientAddresses,
-    streams: HttpStreams,
-    yoga: YogaServerInstance<HttpAsker, GatewayContext>,
   ) {
     this.#gateway = gateway;
-    this.#documents = documents;
+    this.#admission = admission;
     this.#addresses = addresses;
-    this.#streams = streams;
-    this.#yoga = yoga;
+    this.streams = new HttpStreams(gateway, gateway.slowReaders.stallMs);
+    this.#yoga = createHttpGraphql(gateway.log);
     this.#rates = new HttpRates(gateway.access.limits.operationsPerSecond, addresses);
-    this.#snapshots = new SnapshotAnswers(
-      schema,
-      documents,
-      gateway.hub,
-      gateway.access,
-      projections.texts,
-      gateway.maxCost,
-    );
+    this.#snapshots = new SnapshotAnswers(gateway, schema, admission, texts);
   }
 
-  /** Answers a request. */
-  async answer(
-    request: IncomingMessage & { body?: string },
+  /** Answers a request, and refuses it where it cannot be done. */
+  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const given = request.headers['x-request-id'];
+    const requestId =
+      typeof given === 'string' && /^[\w.:-]{1,100}$/.test(given) ? given : randomUUID();
+    response.setHeader('x-request-id', requestId);
+    try {
+      checkRequestForm(request);
+      const visit = await this.#enter(request, response, requestId);
+      const isPost = request.method === 'POST';
+      const body = isPost ? await readBody(request, this.#gateway.maxBodyBytes) : undefined;
+      if (response.destroyed) return;
+      await this.#serve(request, response, body, visit);
+    } catch (error) {
+      if (error instanceof ClientGone) response.destroy();
+      else this.#refuse(request, response, error, requestId);
+    }
+  }
+
+  /** Who makes the request, and whether they may. @throws AccessRefused, LimitExceeded */
+  async #enter(
+    request: IncomingMessage,
     response: ServerResponse,
+    requestId: string,
+  ): Promise<Visit> {
+    const { access } = this.#gateway;
+    const address = this.#addresses.of(request);
+    if (!this.#rates.take(request)) throw access.tooFast();
+    const session = await access.authenticate(tokenOfHeaders(request.headers), address);
+    let abort: AbortController | undefined;
+    const asker: Asker = {
+      who: () => access.current(session),
+      transport: 'http',
+      requestId,
+      get signal() {
+        if (abort !== undefined) return abort.signal;
+        const made = new AbortController();
+        abort = made;
+        if (response.destroyed) made.abort();
+        else response.once('close', () => made.abort());
+        return made.signal;
+      },
+    };
+    return { session, address, requestId, asker };
+  }
+
+  async #serve(
+    request: IncomingMessage,
+    response: ServerResponse,
+    body: string | undefined,
+    visit: Visit,
   ): Promise<void> {
-    const visit = await this.#enter(request, response);
-    if (visit === undefined) return;
-    this.#trace(response, visit);
-    if (request.headers['content-encoding'] !== undefined) {
-      const message = 'expected a body without content-encoding';
-      sendError(response, 415, codedError('BAD_USER_INPUT', message));
+    const { asker } = visit;
+    const type = preferredMediaType(request.headers.accept, RESULT_TYPES);
+    const read = () => readGraphqlRequest(request, body);
+    if (type !== undefined) {
+      const text = this.#snapshots.answer(body ?? `GET ${request.url}`, read, asker);
+      if (text !== undefined) {
+        this.#trace(response, visit, 'http');
+        sendResult(response, type, text);
+        return;
+      }
+    }
+    const admitted = this.#admission.admit(asker, read());
+    if (admitted.kind === 'subscription') {
+      this.#trace(response, visit, 'http stream');
+      await this.streams.stream(request, response, admitted, visit);
       return;
     }
-    if (!(await readBody(request, response, this.#gateway.maxBodyBytes))) return;
-    if (this.#answerFast(request, response, visit)) return;
-    const asked = readGraphqlRequest(request, request.body);
-    if (asked !== undefined && !this.#takeDocument(request, response, asked)) return;
-    const read = () => this.#queryRequest(request);
-    if (await this.#streams.subscribe(request, response, read, visit)) return;
-    const { session, requestId, quota } = visit;
-    await this.#yoga(request, response, {
-      session,
-      requestId,
-      quota,
-      address: this.#addresses.of(request),
-    });
+    if (admitted.isMutation && request.method !== 'POST') {
+      throw new HttpFault(405, 'expected a mutation to be sent with POST', { allow: 'POST' });
+    }
+    this.#trace(response, visit, 'http');
+    // Without a body of its own to a HEAD, but otherwise as a GET.
+    if (request.method === 'HEAD') request.method = 'GET';
+    await this.#yoga(request, response, { admitted });
   }
 
   /** A span from here to the end of the response. */
-  #trace(response: ServerResponse, { requestId, quota }: Visit): void {
+  #trace(response: ServerResponse, { requestId }: Visit, protocol: string): void {
     const span = this.#gateway.tracing.start('graphql.request', {
-      'network.protocol.name': quota === undefined ? 'http' : 'http stream',
+      'network.protocol.name': protocol,
       'ime_gateway.request_id': requestId,
     });
     if (span === undefined) return;
@@ -95,113 +154,34 @@ export class GraphqlEndpoint {
     });
   }
 
-  /** Who makes the request, and whether they may. @returns `undefined` where it has been answered */
-  async #enter(request: IncomingMessage, response: ServerResponse): Promise<Visit | undefined> {
-    const { access, log } = this.#gateway;
+  #refuse(
+    request: IncomingMessage,
+    response: ServerResponse,
+    error: unknown,
+    requestId: string,
+  ): void {
+    const { log } = this.#gateway;
     const address = this.#addresses.of(request);
-    const given = request.headers['x-request-id'];
-    const requestId =
-      typeof given === 'string' && /^[\w.:-]{1,100}$/.test(given) ? given : randomUUID();
-    response.setHeader('x-request-id', requestId);
-    try {
-      if (!this.#rates.take(request)) throw access.tooFast();
-      const session = await access.authenticate(tokenOfHeaders(request.headers), address);
-      const quota = this.#streams.enter(request, response, session, address);
-      return { session, requestId, quota };
-    } catch (error) {
-      const status = refusalStatus(error);
-      if (error instanceof AccessRefused) {
-        log.info(
-          { requestId, address, reason: error.detail ?? error.message },
-          'a request is refused',
-        );
-        response.setHeader('www-authenticate', 'Bearer');
-      } else if (error instanceof AccessUnavailable) {
-        log.error({ requestId, reason: error.message }, 'tokens cannot be checked');
+    if (error instanceof AccessRefused) {
+      const held = this.#repeats.pass('refused');
+      const reason = error.detail ?? error.message;
+      if (held !== undefined) {
+        log.info({ requestId, address, reason, held }, 'a request is refused');
       }
-      if (status === 429 || status === 503) response.setHeader('retry-after', '1');
-      sendError(response, status, clientError(error, log));
-      return undefined;
-    }
-  }
-
-  /** Answers from what is there already. @returns whether it did */
-  #answerFast(
-    request: IncomingMessage & { body?: string },
-    response: ServerResponse,
-    { session, requestId }: Visit,
-  ): boolean {
-    const type = answerType(request.headers.accept);
-    if (type === undefined) return false;
-    const id = request.method === 'POST' ? request.body : request.url;
-    if (id === undefined) return false;
-    const { principal } = session;
-    const text = this.#snapshots.answer(
-      `${request.method} ${request.headers['content-type'] ?? ''} ${id}`,
-      () => this.#queryRequest(request),
-      principal,
-      () => operationContext(this.#gateway, { principal, transport: 'http', requestId }),
-    );
-    if (text === undefined) return false;
-    response.writeHead(200, {
-      'content-type': `${type}; charset=utf-8`,
-      'content-length': Buffer.byteLength(text),
-    });
-    response.end(text);
-    return true;
-  }
-
-  #queryRequest(request: IncomingMessage & { body?: string }) {
-    const asked = readGraphqlRequest(request, request.body);
-    if (asked === undefined) return undefined;
-    try {
-      const { operationName, variables } = asked;
-      return { query: this.#documents.textOf(asked), operationName, variables };
-    } catch {
-      return undefined;
-    }
-  }
-
-  /**
-   * Puts the document that a request names by its hash into the request, and refuses one that may not be
-   * executed.
-   *
-   * @returns whether the request is to be answered
-   */
-  #takeDocument(
-    request: IncomingMessage & { body?: string },
-    response: ServerResponse,
-    asked: GraphqlRequest,
-  ): boolean {
-    if (!this.#documents.areTrustedOnly && asked.query !== undefined) return true;
-    if (!this.#documents.areTrustedOnly && asked.extensions?.['persistedQuery'] === undefined) {
-      return true;
-    }
-    try {
-      const query = this.#documents.textOf(asked);
-      if (request.method === 'GET') {
-        const url = new URL(request.url ?? '/', 'http://gateway');
-        url.searchParams.set('query', query);
-        request.url = `${url.pathname}${url.search}`;
-      } else {
-        const { operationName, variables } = asked;
-        request.body = JSON.stringify({ query, operationName, variables });
+    } else if (error instanceof AccessUnavailable) {
+      const held = this.#repeats.pass('unavailable');
+      if (held !== undefined) {
+        log.error({ requestId, reason: error.message, held }, 'tokens cannot be checked');
       }
-      return true;
-    } catch (error) {
-      const strict = request.headers.accept?.includes('application/graphql-response+json');
-      sendError(response, strict ? 400 : 200, clientError(error, this.#gateway.log));
-      return false;
     }
+    sendRefusal(request, response, error, log);
   }
 }
 
-/** The media type that graphql-yoga answers with; `undefined` where that is not plain to see. */
-function answerType(accept: string | undefined): string | undefined {
-  if (accept === 'application/json') return 'application/json';
-  if (accept === undefined || accept === '*/*') return 'application/json';
-  if (accept.startsWith('application/graphql-response+json') && !accept.includes(';q=')) {
-    return 'application/graphql-response+json';
-  }
-  return undefined;
+function sendResult(response: ServerResponse, type: string, text: string): void {
+  response.writeHead(200, {
+    'content-type': `${type}; charset=utf-8`,
+    'content-length': Buffer.byteLength(text),
+  });
+  response.end(text);
 }

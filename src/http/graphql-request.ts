@@ -1,73 +1,78 @@
 import type { IncomingMessage } from 'node:http';
-import type { VariableValues } from '../render/selection.ts';
+import { GraphQLError } from 'graphql';
+import { parseExactJson } from '../lib/exact-json.ts';
+import { type OperationRequest, readOperationRequest } from '../operation/operation-request.ts';
+import { codedError, type ErrorCode } from '../schema/coded-error.ts';
+import { HttpFault } from './http-fault.ts';
 
-/** A GraphQL request as HTTP carries it. */
-export interface GraphqlRequest {
-  readonly query: string | undefined;
-  readonly operationName: string | undefined;
-  readonly variables: VariableValues | undefined;
-  readonly extensions: Readonly<Record<string, unknown>> | undefined;
-  readonly documentId: unknown;
+const METHODS = 'GET, HEAD, POST, OPTIONS';
+
+/**
+ * Refuses what no body can make a GraphQL request of: another method, and a body in another form than JSON.
+ *
+ * @throws HttpFault
+ */
+export function checkRequestForm({ method, headers }: IncomingMessage): void {
+  if (method === 'GET' || method === 'HEAD') return;
+  if (method !== 'POST') {
+    const message = `expected one of the methods ${METHODS}, got ${method}`;
+    throw new HttpFault(405, message, { allow: METHODS });
+  }
+  const coding = headers['content-encoding']?.trim().toLowerCase();
+  if (coding !== undefined && coding !== '' && coding !== 'identity') {
+    throw new HttpFault(415, 'expected a body without content-encoding', {
+      'accept-encoding': 'identity',
+    });
+  }
+  const [type = '', ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';');
+  const charset = parameters
+    .map((parameter) => /^\s*charset\s*=\s*"?([^"\s]*)"?\s*$/.exec(parameter)?.[1])
+    .find((given) => given !== undefined);
+  if (type.trim() !== 'application/json' || !['utf-8', 'utf8', undefined].includes(charset)) {
+    const message = 'expected content-type application/json in UTF-8';
+    throw new HttpFault(415, message, { accept: 'application/json' });
+  }
 }
 
 /**
- * Reads a request from its query or its JSON body.
+ * Reads a GraphQL request: the query of a GET, the JSON body of a POST.
  *
- * @returns `undefined` where it is in no form that is well known; graphql-yoga then says what is wrong
+ * @throws HttpFault where it cannot be read
  */
 export function readGraphqlRequest(
   request: IncomingMessage,
   body: string | undefined,
-): GraphqlRequest | undefined {
+): OperationRequest {
   try {
-    if (request.method === 'GET') return fromQuery(request.url ?? '');
-    const type = request.headers['content-type'] ?? '';
-    if (request.method !== 'POST' || !/^application\/json\b/i.test(type)) return undefined;
-    return fromObject(JSON.parse(body ?? ''));
-  } catch {
-    return undefined;
+    const isPost = body !== undefined;
+    return readOperationRequest(isPost ? json('the body', body, 'BAD_REQUEST') : inTarget(request));
+  } catch (error) {
+    if (error instanceof GraphQLError) throw new HttpFault(400, error);
+    throw error;
   }
 }
 
-function fromQuery(url: string): GraphqlRequest | undefined {
+/** @throws GraphQLError where a parameter is not the JSON that it should be */
+function inTarget({ url = '' }: IncomingMessage): unknown {
   const query = url.indexOf('?');
-  if (query === -1) return undefined;
-  const parameters = new URLSearchParams(url.slice(query));
-  const json = (name: string) => {
+  const parameters = new URLSearchParams(query === -1 ? '' : url.slice(query));
+  const parsed = (name: string, code: ErrorCode) => {
     const text = parameters.get(name);
-    return text === null || text === '' ? undefined : JSON.parse(text);
+    return text === null || text === '' ? undefined : json(name, text, code);
   };
-  return fromObject({
-    query: parameters.get('query') ?? undefined,
-    operationName: parameters.get('operationName') ?? undefined,
-    variables: json('variables'),
-    extensions: json('extensions'),
-    documentId: parameters.get('documentId') ?? undefined,
-  });
-}
-
-function fromObject(value: unknown): GraphqlRequest | undefined {
-  if (!isRecord(value)) return undefined;
-  const { query, operationName, variables, extensions, documentId } = value;
-  const wellFormed =
-    isMissingOr(query, (given) => typeof given === 'string') &&
-    isMissingOr(operationName, (given) => typeof given === 'string') &&
-    isMissingOr(variables, isRecord) &&
-    isMissingOr(extensions, isRecord);
-  if (!wellFormed) return undefined;
   return {
-    query: (query ?? undefined) as string | undefined,
-    operationName: (operationName || undefined) as string | undefined,
-    variables: (variables ?? undefined) as VariableValues | undefined,
-    extensions: (extensions ?? undefined) as Record<string, unknown> | undefined,
-    documentId,
+    query: parameters.get('query'),
+    operationName: parameters.get('operationName'),
+    variables: parsed('variables', 'BAD_USER_INPUT'),
+    extensions: parsed('extensions', 'BAD_REQUEST'),
+    documentId: parameters.get('documentId'),
   };
 }
 
-function isMissingOr(value: unknown, holds: (value: unknown) => boolean): boolean {
-  return value === undefined || value === null || holds(value);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function json(what: string, text: string, code: ErrorCode): unknown {
+  try {
+    return parseExactJson(text);
+  } catch {
+    throw codedError(code, `${what}: expected JSON, got something else`);
+  }
 }

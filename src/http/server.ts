@@ -1,25 +1,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { GraphQLSchema } from 'graphql';
-import type { FanOutCounts } from '../fanout/fanout.ts';
 import { spreadOver } from '../lib/spread-over.ts';
-import { Documents } from '../operation/documents.ts';
-import { type ServerGateway, sharedContext } from '../operation/operation-context.ts';
 import { boardPages } from '../pages/board-page.ts';
 import { graphiqlPage } from '../pages/graphiql-page.ts';
 import { Page, scriptHashes } from '../pages/page.ts';
 import { SAFE_HEADERS } from '../pages/safe-headers.ts';
-import { Projections } from '../render/projection.ts';
 import { codedError } from '../schema/coded-error.ts';
-import { WebSocketEndpoint } from '../websocket/websocket-endpoint.ts';
-import { sendError, sendJson } from './answers.ts';
-import { ClientAddresses } from './client-address.ts';
-import { GraphqlEndpoint } from './graphql-endpoint.ts';
+import { sendJson, sendRefusal } from './answers.ts';
+import type { ClientAddresses } from './client-address.ts';
+import type { GraphqlEndpoint, HttpGraphqlGateway } from './graphql-endpoint.ts';
 import { Origins } from './origins.ts';
-import { StreamQuotas } from './stream-quotas.ts';
-import { HttpStreams } from './streams.ts';
-import { createHttpGraphql, GRAPHQL_PATH, STREAM_PATH } from './yoga.ts';
+import { GRAPHQL_PATH } from './yoga.ts';
 
 /** How long requests are given to be answered once the server closes. */
 const CLOSE_TIMEOUT_MS = 1_000;
@@ -35,50 +27,53 @@ const SPARE_CONNECTIONS = 1_000;
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
-/** What the server has done and does, for the metrics. */
-export interface ServerReport {
-  readonly webSockets: number;
-  readonly streams: number;
-  readonly fanOut: Readonly<FanOutCounts>;
-  /** States rendered for subscriptions since the start. */
-  readonly renderings: number;
-  /** Distinct selections of subscriptions in use. */
-  readonly projections: number;
+/** What the server needs of the gateway. */
+export interface ServerGateway extends HttpGraphqlGateway {
+  /** Origins of other pages that may use the gateway. */
+  readonly origins: readonly string[];
+  /** Over how long connections are closed at a stop, in milliseconds. */
+  readonly drainMs: number;
+  /** Whether a browser is shown GraphiQL. */
+  readonly graphiql: boolean;
+  /** Whether the data is invented, which every page that shows it says. */
+  readonly simulated: boolean;
+  /** A few contract names for the first documents that a person sees. */
+  readonly exampleNames: readonly string[];
+  /** Whether the gateway can do its job, and why not. */
+  readiness(): Promise<{ readonly ready: boolean; readonly reasons: readonly string[] }>;
+  /** The metrics, as Prometheus reads them. */
+  metrics(): Promise<{ readonly type: string; readonly text: string }>;
+}
+
+/** Whoever takes over connections that ask to become WebSockets. */
+export interface Upgrader {
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, address: string): void;
+  /** Closes every connection so that its client comes back. */
+  close(): Promise<void>;
 }
 
 /** The gateway's one HTTP server: GraphQL on every transport, its pages, and what operators ask. */
 export class GatewayServer {
   readonly #gateway: ServerGateway;
   readonly #http: Server;
-  readonly #sockets: WebSocketEndpoint;
+  readonly #webSockets: Upgrader;
   readonly #endpoint: GraphqlEndpoint;
-  readonly #streams: HttpStreams;
   readonly #origins: Origins;
-  readonly #projections: Projections;
+  readonly #addresses: ClientAddresses;
   readonly #routes: ReadonlyMap<string, Answer>;
   #draining = false;
 
-  constructor(gateway: ServerGateway, schema: GraphQLSchema) {
+  constructor(
+    gateway: ServerGateway,
+    endpoint: GraphqlEndpoint,
+    webSockets: Upgrader,
+    addresses: ClientAddresses,
+  ) {
     this.#gateway = gateway;
-    const { access, documentLimits, trustedDocuments, log } = gateway;
-    const addresses = new ClientAddresses(gateway.proxies);
+    this.#endpoint = endpoint;
+    this.#webSockets = webSockets;
+    this.#addresses = addresses;
     this.#origins = new Origins(gateway.origins, addresses);
-    this.#projections = new Projections(schema, log, sharedContext(gateway));
-    const documents = new Documents(schema, documentLimits, trustedDocuments, () => {
-      access.hits.document++;
-    });
-    const quotas = new StreamQuotas();
-    this.#streams = new HttpStreams(gateway, schema, documents, this.#projections, quotas);
-    this.#sockets = new WebSocketEndpoint(gateway, schema, documents, this.#projections, addresses);
-    this.#endpoint = new GraphqlEndpoint(
-      gateway,
-      schema,
-      documents,
-      this.#projections,
-      addresses,
-      this.#streams,
-      createHttpGraphql(gateway, schema, documents, this.#projections, quotas),
-    );
     this.#routes = this.#routeTable();
     const timeouts = {
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -87,20 +82,8 @@ export class GatewayServer {
       connectionsCheckingInterval: TIMEOUT_LOOK_MS,
     };
     this.#http = createServer(timeouts, (request, response) => this.#answer(request, response));
-    this.#http.maxConnections = access.limits.connections + SPARE_CONNECTIONS;
+    this.#http.maxConnections = gateway.access.limits.connections + SPARE_CONNECTIONS;
     this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
-  }
-
-  /** What the server has done and does. */
-  report(): ServerReport {
-    const { counts } = this.#sockets;
-    return {
-      webSockets: this.#sockets.size,
-      streams: this.#streams.open.size,
-      fanOut: { ...counts, stalled: counts.stalled + this.#streams.stalled },
-      renderings: this.#projections.renderings,
-      projections: this.#projections.size,
-    };
   }
 
   /**
@@ -122,9 +105,9 @@ export class GatewayServer {
   async close(): Promise<void> {
     this.#draining = true;
     // A stream that is completed is over for its client; one that breaks is taken up again.
-    const streams = [...this.#streams.open];
+    const streams = [...this.#endpoint.streams.open];
     await Promise.all([
-      this.#sockets.close(),
+      this.#webSockets.close(),
       spreadOver(this.#gateway.drainMs, streams, (response) => response.destroy()),
     ]);
     const closed = new Promise((resolve) => this.#http.close(resolve));
@@ -138,7 +121,6 @@ export class GatewayServer {
     const graphql: Answer = (request, response) => this.#graphql(request, response);
     return new Map<string, Answer>([
       [GRAPHQL_PATH, this.#gateway.graphiql ? this.#withGraphiql(graphql) : graphql],
-      [STREAM_PATH, graphql],
       ...this.#boardRoutes(),
       ['/health', (_request, response) => sendJson(response, 200, { status: 'ok' })],
       ['/ready', (_request, response) => this.#ready(response)],
@@ -205,13 +187,13 @@ export class GatewayServer {
     }
     if (!this.#origins.allow(request)) {
       const message = 'expected a request of a page of this origin or of CORS_ORIGINS';
-      sendError(response, 403, codedError('FORBIDDEN', message));
+      sendRefusal(request, response, codedError('FORBIDDEN', message), this.#gateway.log);
     } else if (request.method === 'OPTIONS') {
       response.writeHead(204, { allow: 'GET, POST, PUT, DELETE, OPTIONS' }).end();
     } else if (this.#draining) {
-      response.setHeader('retry-after', '1');
       response.setHeader('connection', 'close');
-      sendError(response, 503, codedError('UPSTREAM_UNAVAILABLE', 'The gateway restarts.'));
+      const error = codedError('SERVICE_RESTARTING', 'The gateway restarts.');
+      sendRefusal(request, response, error, this.#gateway.log);
     } else {
       await this.#endpoint.answer(request, response);
     }
@@ -221,7 +203,7 @@ export class GatewayServer {
     if (this.#draining) refuseUpgrade(socket, '503 Service Unavailable\r\nRetry-After: 1');
     else if (pathOf(request) !== GRAPHQL_PATH) refuseUpgrade(socket, '404 Not Found');
     else if (!this.#origins.allow(request)) refuseUpgrade(socket, '403 Forbidden');
-    else this.#sockets.upgrade(request, socket, head);
+    else this.#webSockets.upgrade(request, socket, head, this.#addresses.of(request));
   }
 
   async #ready(response: ServerResponse): Promise<void> {

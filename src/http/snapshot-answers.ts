@@ -1,28 +1,19 @@
-import {
-  type GraphQLObjectType,
-  type GraphQLSchema,
-  getNamedType,
-  getOperationAST,
-  getVariableValues,
-  isObjectType,
-  OperationTypeNode,
-} from 'graphql';
-import type { Access } from '../access/access.ts';
+import { type GraphQLObjectType, type GraphQLSchema, getNamedType, isObjectType } from 'graphql';
 import type { Principal } from '../access/principal.ts';
 import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
-import type { ContractHub } from '../hub/hub.ts';
 import { RecentMap } from '../lib/recent-map.ts';
-import type { Documents } from '../operation/documents.ts';
+import type { Admission } from '../operation/admission.ts';
+import {
+  type Asker,
+  type OperationGateway,
+  operationContext,
+} from '../operation/operation-context.ts';
+import type { OperationRequest } from '../operation/operation-request.ts';
 import type { FieldTexts } from '../render/plan.ts';
 import { RenderedStates } from '../render/rendered-states.ts';
 import { type ContractWriter, contractWriter } from '../render/rendering.ts';
-import {
-  leafCount,
-  type SelectedField,
-  selectedFields,
-  type VariableValues,
-} from '../render/selection.ts';
+import { leafCount, type SelectedField } from '../render/selection.ts';
 import { checkedWaitMs, contractKeys, oneContractKey } from '../schema/contract-arguments.ts';
 import type { GatewayContext } from '../schema/resolver-context.ts';
 
@@ -64,78 +55,58 @@ class Selection {
   }
 }
 
-/** A query as a client sent it. */
-export interface QueryRequest {
-  readonly query: string;
-  readonly operationName: string | undefined;
-  readonly variables: VariableValues | undefined;
-}
-
 /**
  * Answers queries for snapshots that are there already: each contract's selection is written for one
  * reader and serves every other until the contract's next change. What takes more than that, waiting
  * for a first state, an argument with a fault, any other field, is left to graphql-js.
  */
 export class SnapshotAnswers {
+  readonly #gateway: OperationGateway;
   readonly #schema: GraphQLSchema;
-  readonly #documents: Documents;
-  readonly #hub: ContractHub;
-  readonly #access: Access;
+  readonly #admission: Admission;
   readonly #fieldTexts: FieldTexts;
   readonly #texts = new RenderedStates<string>();
-  readonly #maxCost: number;
   readonly #selections = new Map<string, Selection>();
   readonly #requests = new RecentMap<string, readonly ContractField[] | undefined>(MOST_REQUESTS);
 
   constructor(
+    gateway: OperationGateway,
     schema: GraphQLSchema,
-    documents: Documents,
-    hub: ContractHub,
-    access: Access,
+    admission: Admission,
     fieldTexts: FieldTexts,
-    maxCost: number,
   ) {
-    this.#maxCost = maxCost;
+    this.#gateway = gateway;
     this.#schema = schema;
-    this.#documents = documents;
-    this.#hub = hub;
-    this.#access = access;
+    this.#admission = admission;
     this.#fieldTexts = fieldTexts;
   }
 
   /**
-   * The answer to a query, as JSON text; `undefined` where graphql-js must give it.
+   * The answer to a query, as JSON text; `undefined` where it must be admitted and executed.
    *
    * @param id what the same request has in common each time it is made
    * @param read reads the request; called the first time only
-   * @param context makes what resolvers work with
    */
-  answer(
-    id: string,
-    read: () => QueryRequest | undefined,
-    principal: Principal,
-    context: () => GatewayContext,
-  ): string | undefined {
+  answer(id: string, read: () => OperationRequest, asker: Asker): string | undefined {
     const fields = this.#fields(id, read);
     if (fields === undefined) return undefined;
     let text = '{"data":';
     let before = '{';
-    let made: GatewayContext | undefined;
     let cost = 0;
     try {
+      const principal = asker.who();
+      const context = operationContext(this.#gateway, asker);
       for (const field of fields) {
         const states = this.#states(field, principal);
         if (states === undefined) return undefined;
         cost += states.length * field.leaves;
-        if (cost > this.#maxCost) return undefined;
-        made ??= context();
-        const known = made;
-        const texts = states.map((state) => field.selection.textOf(state, known));
+        if (cost > this.#gateway.maxCost) return undefined;
+        const texts = states.map((state) => field.selection.textOf(state, context));
         text += before + field.head + (field.isList ? `[${texts.join(',')}]` : texts[0]);
         before = ',';
       }
     } catch {
-      // Whatever went wrong, graphql-js says it as the specification wants it said.
+      // Whatever went wrong, admission or graphql-js says it.
       return undefined;
     }
     return `${text}}}`;
@@ -143,11 +114,12 @@ export class SnapshotAnswers {
 
   /** The states that a field answers with; `undefined` where one is not known yet or may not be seen. */
   #states({ keys }: ContractField, { contracts }: Principal): ContractState[] | undefined {
-    if (keys === undefined) return this.#hub.states().filter(({ key }) => contracts.allow(key));
+    if (keys === undefined)
+      return this.#gateway.hub.states().filter(({ key }) => contracts.allow(key));
     const states: ContractState[] = [];
     for (const key of keys) {
       if (!contracts.allow(key)) return undefined;
-      const state = this.#hub.read(key);
+      const state = this.#gateway.hub.read(key);
       if (state === undefined) return undefined;
       if (state.snapshot === null && state.status !== 'INVALID') return undefined;
       states.push(state);
@@ -155,28 +127,21 @@ export class SnapshotAnswers {
     return states;
   }
 
-  #fields(id: string, read: () => QueryRequest | undefined): readonly ContractField[] | undefined {
+  #fields(id: string, read: () => OperationRequest): readonly ContractField[] | undefined {
+    if (id.length > MOST_REMEMBERED_CHARACTERS) return undefined;
     if (this.#requests.has(id)) return this.#requests.get(id);
-    const request = read();
-    const fields = request === undefined ? undefined : this.#readFields(request);
-    if (id.length > MOST_REMEMBERED_CHARACTERS) return fields;
+    const fields = this.#readFields(read);
     this.#requests.set(id, fields);
     return fields;
   }
 
-  #readFields({ query, operationName, variables }: QueryRequest): ContractField[] | undefined {
-    const { document } = this.#documents.prepare(query);
+  #readFields(read: () => OperationRequest): ContractField[] | undefined {
     const type = this.#schema.getQueryType();
-    if (document === undefined || !type) return undefined;
-    const operation = getOperationAST(document, operationName);
-    if (operation?.operation !== OperationTypeNode.QUERY) return undefined;
-    const { variableDefinitions = [], selectionSet } = operation;
+    if (!type) return undefined;
     try {
-      const { coerced } = getVariableValues(this.#schema, variableDefinitions, variables ?? {});
-      if (coerced === undefined) return undefined;
-      const fields = selectedFields(this.#schema, document, type, selectionSet, coerced);
-      const read = fields.map((field) => this.#contractField(type, field));
-      return read.length > 0 && read.every((field) => field !== undefined) ? read : undefined;
+      const fields = this.#admission.queryFields(read());
+      const known = fields?.map((field) => this.#contractField(type, field));
+      return known?.length && known.every((field) => field !== undefined) ? known : undefined;
     } catch {
       return undefined;
     }
@@ -201,7 +166,11 @@ export class SnapshotAnswers {
     const lists = args as { names?: string[] | null; ids?: string[] | null };
     if (!lists.names && !lists.ids)
       return { head, isList: true, keys: undefined, selection, leaves };
-    const keys = contractKeys(lists, this.#access).map((key) => {
+    const { access } = this.#gateway;
+    const given = (lists.names?.length ?? 0) + (lists.ids?.length ?? 0);
+    // Who asks for too many is told, and counted, by whoever executes it.
+    if (given > access.limits.contractsPerSubscription) return undefined;
+    const keys = contractKeys(lists, access).map((key) => {
       if (typeof key !== 'string') throw key;
       return key;
     });

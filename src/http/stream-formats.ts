@@ -1,3 +1,5 @@
+import { preferredMediaType } from './accept.ts';
+
 /** How results are written one after the other into the body of an HTTP response. */
 export interface StreamFormat {
   readonly headers: Readonly<Record<string, string>>;
@@ -51,11 +53,28 @@ const MULTIPART: StreamFormat = {
   end: '--\r\n',
 };
 
-/** The format that a client accepts a stream in; `undefined` where it asks for none. */
+const EVENT_STREAM = 'text/event-stream';
+const MULTIPART_MIXED = 'multipart/mixed';
+
+/**
+ * The format that a client accepts a stream in; `undefined` where it accepts none. One that takes both in
+ * any order of liking gets events.
+ */
 export function streamFormat(accept: string | undefined): StreamFormat | undefined {
-  if (accept === undefined) return undefined;
-  const wanted = accept.toLowerCase();
-  const multipart = /multipart\/mixed\s*;[^,]*subscriptionspec="?1\.0"?/.test(wanted);
-  if (multipart) return MULTIPART;
-  return wanted.includes('text/event-stream') ? SERVER_SENT_EVENTS : undefined;
+  // What a client says of a multipart's parts stands in parameters, which negotiation would compare. A
+  // multipart of another specification, such as Apollo's for deferred fields, is none for a subscription.
+  const wanted = accept
+    ?.split(',')
+    .filter((range) => !/^\s*multipart\/mixed/i.test(range) || isForSubscriptions(range))
+    .map((range) => range.replace(/^(\s*multipart\/mixed)[^,]*?(;\s*q=[\d.]+)?\s*$/i, '$1$2'))
+    .join(',');
+  if (wanted === '') return undefined;
+  const type = preferredMediaType(wanted, [EVENT_STREAM, MULTIPART_MIXED]);
+  if (type === MULTIPART_MIXED) return MULTIPART;
+  return type === EVENT_STREAM ? SERVER_SENT_EVENTS : undefined;
+}
+
+function isForSubscriptions(range: string): boolean {
+  const specification = /;\s*\w*spec\s*=\s*"?([^";\s]*)"?/i.exec(range);
+  return specification === null || /;\s*subscriptionspec\s*=\s*"?1\.0"?/i.test(range);
 }

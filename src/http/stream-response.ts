@@ -1,5 +1,4 @@
 import type { ServerResponse } from 'node:http';
-import type { GraphQLError } from 'graphql';
 import type { Session } from '../access/session.ts';
 import { codedError } from '../schema/coded-error.ts';
 import type { StreamFormat } from './stream-formats.ts';
@@ -38,7 +37,11 @@ export class StreamResponse {
   ): Promise<StreamEnd> {
     const response = this.#response;
     const format = this.#format;
-    response.on('close', () => this.#setState('gone'));
+    const gone = () => {
+      this.#setState('gone');
+      void payloads.return?.();
+    };
+    response.on('close', gone);
     response.on('drain', () => this.#wake());
     const forget = session.onEnd((why) => {
       if (this.#state !== 'open') return;
@@ -46,9 +49,12 @@ export class StreamResponse {
       this.#setState('expired');
       void payloads.return?.();
     });
-    response.on('close', () => void payloads.return?.());
-    response.writeHead(200, format.headers);
-    response.write(format.start);
+    // The client may have gone while it was found out who it is: no event tells that any more.
+    if (response.destroyed) gone();
+    else {
+      response.writeHead(200, format.headers);
+      response.write(format.start);
+    }
     const heartbeat = setInterval(() => {
       if (this.#state === 'open' && !response.writableNeedDrain) response.write(format.heartbeat);
     }, format.heartbeatMs);
@@ -71,15 +77,6 @@ export class StreamResponse {
     if (this.#state === 'stalled') response.destroy();
     else response.end(format.end);
     return this.#state as StreamEnd;
-  }
-
-  /** Ends the stream before it has begun to bring anything. */
-  fail(errors: readonly GraphQLError[]): void {
-    const payload = JSON.stringify({ errors });
-    this.#response.writeHead(200, this.#format.headers);
-    this.#response.write(this.#format.start);
-    this.#writePayload(Buffer.from(payload));
-    this.#response.end(this.#format.end);
   }
 
   #writePayload(payload: Buffer): void {

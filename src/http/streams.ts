@@ -1,51 +1,30 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type GraphQLSchema, getOperationAST, OperationTypeNode } from 'graphql';
-import type { ConnectionQuota } from '../access/quota.ts';
 import type { Session } from '../access/session.ts';
-import { clientError } from '../operation/client-error.ts';
-import { operationCost } from '../operation/cost.ts';
-import type { Documents } from '../operation/documents.ts';
-import { operationContext, type ServerGateway } from '../operation/operation-context.ts';
-import type { Projections } from '../render/projection.ts';
-import { SharedPayloads, subscribeShared } from './shared-results.ts';
-import type { QueryRequest } from './snapshot-answers.ts';
+import type { AdmittedSubscription } from '../operation/admitted-subscription.ts';
+import type { OperationGateway } from '../operation/operation-context.ts';
+import { HttpFault } from './http-fault.ts';
+import { Payloads } from './payloads.ts';
 import { streamFormat } from './stream-formats.ts';
-import type { StreamQuotas } from './stream-quotas.ts';
 import { StreamResponse } from './stream-response.ts';
 
-/** How long after the end of its token a single-connection stream is cut, in milliseconds. */
-const CUT_DELAY_MS = 1_000;
-
-/** What a request is served with once it is known who makes it. */
-export interface Visit {
+/** Who a stream goes to. */
+interface StreamReader {
   readonly session: Session;
+  readonly address: string;
   readonly requestId: string;
-  /** Where it streams: what it uses as a connection. */
-  readonly quota: ConnectionQuota | undefined;
 }
 
 /** The responses that stream: server-sent events and multipart. */
 export class HttpStreams {
-  readonly #gateway: ServerGateway;
-  readonly #schema: GraphQLSchema;
-  readonly #documents: Documents;
-  readonly #projections: Projections;
-  readonly #quotas: StreamQuotas;
+  readonly #gateway: OperationGateway;
+  readonly #stallMs: number;
   readonly #open = new Set<ServerResponse>();
   #stalled = 0;
 
-  constructor(
-    gateway: ServerGateway,
-    schema: GraphQLSchema,
-    documents: Documents,
-    projections: Projections,
-    quotas: StreamQuotas,
-  ) {
+  /** @param stallMs after how long without taking anything a client is cut, in milliseconds */
+  constructor(gateway: OperationGateway, stallMs: number) {
     this.#gateway = gateway;
-    this.#schema = schema;
-    this.#documents = documents;
-    this.#projections = projections;
-    this.#quotas = quotas;
+    this.#stallMs = stallMs;
   }
 
   /** Those that are open now. */
@@ -59,107 +38,39 @@ export class HttpStreams {
   }
 
   /**
-   * Counts a request that asks for a stream as a connection.
+   * Streams a subscription until it ends, its client is gone, or its session ends. It counts as a
+   * connection for as long.
    *
-   * @returns its quota; `undefined` for a request that asks for none
-   * @throws LimitExceeded where there are too many connections already
+   * @throws HttpFault where the client takes no stream
+   * @throws LimitExceeded, AccessRefused before anything is written
    */
-  enter(
+  async stream(
     request: IncomingMessage,
     response: ServerResponse,
-    session: Session,
-    address: string,
-  ): ConnectionQuota | undefined {
-    const accept = request.headers.accept ?? '';
-    if (!accept.includes('text/event-stream') && !accept.includes('multipart/mixed')) {
-      return undefined;
-    }
-    const quota = this.#gateway.access.enter(address);
-    response.once('close', () => {
-      quota.leave();
-      this.#open.delete(response);
-    });
-    this.#open.add(response);
-    quota.identify(session);
-    if (isSingleConnection(request)) this.#tie(request, response, session, quota);
-    return quota;
-  }
-
-  /** A single-connection stream: operations find its quota, and it ends with its token. */
-  #tie(
-    request: IncomingMessage,
-    response: ServerResponse,
-    session: Session,
-    quota: ConnectionQuota,
-  ): void {
-    const token = request.headers['x-graphql-event-stream-token'];
-    const untie = this.#quotas.opened(token, request.url ?? '', quota);
-    let cutting: NodeJS.Timeout | undefined;
-    const forget = session.onEnd(() => {
-      // Its operations tell their clients why before the stream is cut.
-      cutting = setTimeout(() => response.destroy(), CUT_DELAY_MS);
-    });
-    response.once('close', () => {
-      clearTimeout(cutting);
-      forget?.();
-      untie();
-    });
-  }
-
-  /**
-   * Streams a subscription to a client that asks for a stream.
-   *
-   * @param read reads the request; called where a stream is asked for
-   * @returns whether it did
-   */
-  async subscribe(
-    request: IncomingMessage,
-    response: ServerResponse,
-    read: () => QueryRequest | undefined,
-    { session, requestId, quota }: Visit,
-  ): Promise<boolean> {
+    subscription: AdmittedSubscription,
+    { session, address, requestId }: StreamReader,
+  ): Promise<void> {
     const format = streamFormat(request.headers.accept);
-    if (format === undefined || quota === undefined || isSingleConnection(request)) return false;
-    const asked = read();
-    const document = asked && this.#documents.prepare(asked.query).document;
-    const operation = document && getOperationAST(document, asked.operationName);
-    if (!asked || !document || operation?.operation !== OperationTypeNode.SUBSCRIPTION)
-      return false;
-    const { hub, access, log, slowReaders, maxCost } = this.#gateway;
-    const stream = new StreamResponse(response, format, slowReaders.stallMs);
+    if (format === undefined || request.method === 'HEAD') {
+      const message =
+        'expected accept to allow text/event-stream or multipart/mixed;subscriptionSpec=1.0, for a subscription streams';
+      throw new HttpFault(406, message);
+    }
+    const { access, hub, log } = this.#gateway;
+    const quota = access.enter(address);
     try {
-      const { operationName, variables } = asked;
-      const cost = operationCost(this.#schema, document, operationName, variables, hub.size);
-      if (cost > maxCost) throw access.tooCostly(cost, maxCost);
-      const { principal } = session;
-      const contextValue = operationContext(this.#gateway, {
-        principal,
-        transport: 'http',
-        requestId,
-      });
-      const args = {
-        schema: this.#schema,
-        document,
-        contextValue,
-        variableValues: variables ?? null,
-        operationName: operationName ?? null,
-      };
-      const payloads = await subscribeShared(args, hub, this.#projections, quota);
-      if (!(payloads instanceof SharedPayloads)) {
-        stream.fail((payloads.errors ?? []).map((error) => clientError(error, log)));
-        return true;
-      }
-      const end = await stream.write(payloads, session);
+      quota.identify(session);
+      const payloads = new Payloads(hub, subscription.take(quota));
+      this.#open.add(response);
+      const end = await new StreamResponse(response, format, this.#stallMs).write(
+        payloads,
+        session,
+      );
       if (end === 'stalled') this.#stalled++;
       log.debug({ requestId, end }, 'a stream has ended');
-    } catch (error) {
-      stream.fail([clientError(error, log)]);
+    } finally {
+      this.#open.delete(response);
+      quota.leave();
     }
-    return true;
   }
-}
-
-/** Whether a request goes to graphql-sse's single-connection mode. */
-function isSingleConnection(request: IncomingMessage): boolean {
-  return !/^\/graphql(\?|$)/.test(request.url ?? '');
 }

@@ -1,50 +1,45 @@
-import {
-  type DocumentNode,
-  type GraphQLSchema,
-  getNamedType,
-  getOperationAST,
-  getVariableValues,
-  isObjectType,
-} from 'graphql';
-import {
-  leafCount,
-  type SelectedField,
-  selectedFields,
-  type VariableValues,
-} from '../render/selection.ts';
+import { type GraphQLObjectType, getNamedType, isObjectType } from 'graphql';
+import type { ContractPatterns } from '../access/patterns.ts';
+import { contractKey } from '../contract/key.ts';
+import type { ContractHub } from '../hub/hub.ts';
+import { leafCount, type SelectedField } from '../render/selection.ts';
 
 /**
  * What an operation costs: for each of its fields the number of leaves selected below it, times the
- * contracts that it asks for.
+ * contracts that it asks for. What may not be seen costs nothing: its cost would tell of it.
  *
- * @param held how many contracts a field without a list answers with
- * @throws GraphQLError where an argument's value does not fit
+ * @param type the operation's root type
+ * @param fields its root fields
  */
 export function operationCost(
-  schema: GraphQLSchema,
-  document: DocumentNode,
-  operationName: string | undefined,
-  variables: VariableValues | undefined,
-  held: number,
+  type: GraphQLObjectType,
+  fields: readonly SelectedField[],
+  contracts: ContractPatterns,
+  hub: ContractHub,
 ): number {
-  const operation = getOperationAST(document, operationName);
-  const type = operation && schema.getRootType(operation.operation);
-  if (!operation || !type) return 0;
-  const { variableDefinitions = [], selectionSet } = operation;
-  const values = getVariableValues(schema, variableDefinitions, variables ?? {});
-  // What is wrong with the variables is told by whoever executes the operation.
-  if (values.coerced === undefined) return 0;
   let cost = 0;
-  for (const field of selectedFields(schema, document, type, selectionSet, values.coerced)) {
-    const isList = field.fieldName === 'contracts' || field.fieldName === 'contractUpdates';
+  for (const field of fields) {
     const below = getNamedType(type.getFields()[field.fieldName]?.type);
-    cost += (isObjectType(below) ? leafCount(field) : 1) * (isList ? contractsOf(field, held) : 1);
+    cost += (isObjectType(below) ? leafCount(field) : 1) * contractsOf(field, contracts, hub);
   }
   return cost;
 }
 
-function contractsOf({ fieldName, args }: SelectedField, held: number): number {
-  const lists = [args['names'], args['ids']].filter((list) => Array.isArray(list));
-  if (lists.length === 0) return fieldName === 'contracts' ? held : 1;
-  return lists.reduce((sum, list) => sum + list.length, 0);
+function contractsOf(
+  { fieldName, args }: SelectedField,
+  contracts: ContractPatterns,
+  hub: ContractHub,
+): number {
+  if (fieldName !== 'contracts' && fieldName !== 'contractUpdates') return 1;
+  const { names, ids } = args as { names?: readonly string[]; ids?: readonly string[] };
+  if (!names && !ids) return fieldName === 'contracts' ? heldOf(contracts, hub) : 1;
+  let allowed = 0;
+  for (const name of names ?? []) if (contracts.allow(contractKey('name', name))) allowed++;
+  for (const id of ids ?? []) if (contracts.allow(contractKey('id', id))) allowed++;
+  return allowed;
+}
+
+function heldOf(contracts: ContractPatterns, hub: ContractHub): number {
+  if (contracts.allowAll) return hub.size;
+  return hub.states().filter(({ key }) => contracts.allow(key)).length;
 }

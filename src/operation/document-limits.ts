@@ -1,11 +1,15 @@
 import {
   type ASTVisitor,
+  BREAK,
   type DefinitionNode,
+  type DocumentNode,
   type FragmentDefinitionNode,
+  type GraphQLError,
   Kind,
   type SelectionSetNode,
   type ValidationContext,
   type ValidationRule,
+  visit,
 } from 'graphql';
 import { codedError } from '../schema/coded-error.ts';
 
@@ -16,6 +20,23 @@ export interface DocumentLimits {
   readonly aliases: number;
   /** Whether the schema can be asked for. */
   readonly introspection: boolean;
+}
+
+/** The most characters of a name, an alias, an operation's name and an operation's ID. */
+export const MOST_NAME_CHARACTERS = 256;
+
+/** The error of a document with a name that is too long; `undefined` where none is. */
+export function longName(document: DocumentNode): GraphQLError | undefined {
+  let longest = 0;
+  visit(document, {
+    Name({ value }) {
+      longest = value.length;
+      return longest > MOST_NAME_CHARACTERS ? BREAK : undefined;
+    },
+  });
+  if (longest <= MOST_NAME_CHARACTERS) return undefined;
+  const message = `expected names and aliases of at most ${MOST_NAME_CHARACTERS} characters, got one of ${longest}`;
+  return codedError('BAD_USER_INPUT', message);
 }
 
 /** A rule that finds fault with documents that are too deep or have too many aliases. */

@@ -4,13 +4,14 @@ import {
   type GraphQLSchema,
   NoSchemaIntrospectionCustomRule,
   parse,
+  SingleFieldSubscriptionsRule,
   specifiedRules,
   type ValidationRule,
   validate,
 } from 'graphql';
 import { RecentMap } from '../lib/recent-map.ts';
-import { codedError } from '../schema/coded-error.ts';
-import { type DocumentLimits, sizeRule } from './document-limits.ts';
+import { codedError, type ErrorCode, placedError } from '../schema/coded-error.ts';
+import { type DocumentLimits, longName, sizeRule } from './document-limits.ts';
 import { type DocumentRequest, hashOf, type TrustedDocuments } from './trusted-documents.ts';
 
 /** How many documents are remembered. */
@@ -18,15 +19,13 @@ const MOST_DOCUMENTS = 1_000;
 /** Longer documents are not remembered: a few of them would fill the memory that many short ones need. */
 const MOST_REMEMBERED_CHARACTERS = 10_000;
 
-/** A document that can be executed, or what is wrong with it. */
+/** As many faults of a document are told: the first few say what is wrong. */
+const MOST_ERRORS = 10;
+
+/** A document that can be executed, or what is wrong with it; each error has its code. */
 export type PreparedDocument =
   | { readonly document: DocumentNode; readonly errors?: never }
-  | {
-      readonly document?: never;
-      /** Where it can be read and is not valid. */
-      readonly parsed?: DocumentNode;
-      readonly errors: readonly GraphQLError[];
-    };
+  | { readonly document?: never; readonly errors: readonly GraphQLError[] };
 
 /** What may be asked for as a document, and what has been: each is parsed and validated once. */
 export class Documents {
@@ -34,56 +33,36 @@ export class Documents {
   readonly #limits: DocumentLimits;
   readonly #trusted: TrustedDocuments | undefined;
   readonly #rules: readonly ValidationRule[];
-  readonly #tooComplex: () => void;
-  readonly #faults = new WeakMap<DocumentNode, readonly GraphQLError[]>();
   readonly #prepared = new RecentMap<string, PreparedDocument>(MOST_DOCUMENTS);
 
   /**
    * @param trusted where there are any, only these documents may be executed
-   * @param tooComplex called for each document that is larger than it may be
    */
   constructor(
     schema: GraphQLSchema,
     limits: DocumentLimits,
     trusted: TrustedDocuments | undefined,
-    tooComplex: () => void,
   ) {
     this.#schema = schema;
     this.#limits = limits;
     this.#trusted = trusted;
-    this.#tooComplex = tooComplex;
     this.#rules = [
-      ...specifiedRules,
+      // Which root field a subscription has is known with its variables: admission counts them.
+      ...specifiedRules.filter((rule) => rule !== SingleFieldSubscriptionsRule),
       ...(limits.introspection ? [] : [NoSchemaIntrospectionCustomRule]),
       sizeRule(limits),
     ];
-  }
-
-  /** Whether only trusted documents may be executed. */
-  get areTrustedOnly(): boolean {
-    return this.#trusted !== undefined;
-  }
-
-  /** {@link prepare} in the form of graphql-js. @throws GraphQLError where it cannot be read */
-  parse(source: string): DocumentNode {
-    const prepared = this.prepare(source);
-    const document = prepared.document ?? prepared.parsed;
-    if (document === undefined) throw prepared.errors?.[0];
-    return document;
-  }
-
-  /** What is wrong with a document that {@link parse} has given. */
-  faultsOf(document: DocumentNode): readonly GraphQLError[] {
-    return this.#faults.get(document) ?? [];
   }
 
   /** The document that a request asks for. @throws GraphQLError where it may not be executed */
   textOf(request: DocumentRequest): string {
     if (this.#trusted !== undefined) return this.#trusted.documentOf(request);
     const { query } = request;
-    if (query) return query;
-    if (hashOf(request) === undefined) {
-      throw codedError('BAD_USER_INPUT', 'query: expected a document, got none');
+    const hash = hashOf(request);
+    // Apollo's client sends an empty query, or none, with a hash.
+    if (query || (typeof query === 'string' && hash === undefined)) return query;
+    if (hash === undefined) {
+      throw codedError('BAD_REQUEST', 'query: expected a document, got none');
     }
     // Apollo's client sends the whole document from now on where it is told this.
     throw codedError('PERSISTED_QUERY_NOT_SUPPORTED', 'PersistedQueryNotSupported');
@@ -98,9 +77,6 @@ export class Documents {
       return known;
     }
     const prepared = this.#read(source);
-    if (prepared.errors?.some(({ extensions }) => extensions['code'] === 'QUERY_TOO_COMPLEX')) {
-      this.#tooComplex();
-    }
     if (source.length > MOST_REMEMBERED_CHARACTERS) return prepared;
     this.#prepared.set(source, prepared);
     return prepared;
@@ -111,23 +87,38 @@ export class Documents {
     try {
       document = parse(source, { maxTokens: this.#limits.tokens });
     } catch (error) {
-      if (!(error instanceof GraphQLError)) {
-        // Deep nesting exhausts the parser's stack: the document's fault, not the server's.
-        return { errors: [new GraphQLError('Syntax Error: the document cannot be read.')] };
-      }
-      if (!error.message.includes('tokens')) return { errors: [error] };
+      // Deep nesting exhausts the parser's stack: the document's fault, not the server's.
+      if (!(error instanceof GraphQLError)) return UNREADABLE;
+      if (!error.message.includes('tokens')) return faulty('GRAPHQL_PARSE_FAILED', [error]);
       const message = `expected a document of at most ${this.#limits.tokens} tokens`;
       return { errors: [codedError('QUERY_TOO_COMPLEX', message)] };
     }
+    const long = longName(document);
+    if (long !== undefined) return { errors: [long] };
     try {
       // «Did you mean» would tell the schema word by word.
       const hideSuggestions = !this.#limits.introspection;
-      const errors = validate(this.#schema, document, this.#rules, { hideSuggestions });
-      if (errors.length === 0) return { document };
-      this.#faults.set(document, errors);
-      return { parsed: document, errors };
+      const errors = validate(this.#schema, document, this.#rules, {
+        hideSuggestions,
+        maxErrors: MOST_ERRORS,
+      });
+      return errors.length === 0 ? { document } : faulty('GRAPHQL_VALIDATION_FAILED', errors);
     } catch {
-      return { errors: [new GraphQLError('Syntax Error: the document cannot be read.')] };
+      return UNREADABLE;
     }
   }
+}
+
+const UNREADABLE: PreparedDocument = {
+  errors: [codedError('GRAPHQL_PARSE_FAILED', 'Syntax Error: the document cannot be read.')],
+};
+
+/** Gives every error that has none a code. */
+function faulty(code: ErrorCode, errors: readonly GraphQLError[]): PreparedDocument {
+  return {
+    errors: errors.slice(0, MOST_ERRORS).map((error) => {
+      if (error.extensions['code'] !== undefined) return error;
+      return placedError(error.message, { code }, error);
+    }),
+  };
 }

@@ -1,8 +1,6 @@
 import type { Access } from '../access/access.ts';
 import { NOBODY, type Principal } from '../access/principal.ts';
-import type { TrustedProxies } from '../config/settings.ts';
 import type { LocalTimeZone } from '../contract/local-time.ts';
-import type { SlowReaderBounds } from '../fanout/fanout.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Tracing } from '../observability/tracing.ts';
@@ -12,44 +10,23 @@ import type { GatewayContext, TokenRenewer } from '../schema/resolver-context.ts
 import type { DocumentLimits } from './document-limits.ts';
 import type { TrustedDocuments } from './trusted-documents.ts';
 
-/** What the server needs of the gateway. */
-export interface ServerGateway {
+/** What operations need of the gateway. */
+export interface OperationGateway {
   readonly hub: ContractHub;
   readonly access: Access;
   readonly zone: LocalTimeZone;
   readonly log: Logger;
   readonly tracing: Tracing;
-  readonly maxMessageBytes: number;
-  readonly maxBodyBytes: number;
   readonly documentLimits: DocumentLimits;
   readonly trustedDocuments: TrustedDocuments | undefined;
   readonly maxCost: number;
-  readonly proxies: TrustedProxies;
-  /** Origins of other pages that may use the gateway. */
-  readonly origins: readonly string[];
-  /** Whether clients may have permessage-deflate. */
-  readonly compression: boolean;
-  readonly slowReaders: SlowReaderBounds;
-  /** Over how long connections are closed at a stop, in milliseconds. */
-  readonly drainMs: number;
-  /** Whether a browser is shown GraphiQL. */
-  readonly graphiql: boolean;
-  /** Whether the data is invented, which every page that shows it says. */
-  readonly simulated: boolean;
-  /** A few contract names for the first documents that a person sees. */
-  readonly exampleNames: readonly string[];
   readonly report: () => GatewayReport;
-  /** Whether the gateway can do its job, and why not. */
-  readiness(): Promise<{ readonly ready: boolean; readonly reasons: readonly string[] }>;
-  /** The updates of one tick were written to their clients. */
-  readonly flushed: (seconds: number) => void;
-  /** The metrics, as Prometheus reads them. */
-  metrics(): Promise<{ readonly type: string; readonly text: string }>;
 }
 
 /** Who asks for an operation, and how. */
 export interface Asker {
-  readonly principal: Principal;
+  /** The principal as of now. @throws AccessRefused where they are not let in any more */
+  readonly who: () => Principal;
   readonly transport: 'http' | 'websocket';
   /** What the log tells its requests or connection by. */
   readonly requestId: string;
@@ -59,27 +36,28 @@ export interface Asker {
 }
 
 /** The context of one operation. */
-export function operationContext(gateway: ServerGateway, asker: Asker): GatewayContext {
-  const { hub, access, zone } = gateway;
-  const { principal, transport, requestId, signal } = asker;
-  gateway.log.debug({ transport, requestId, principal: principal.id }, 'an operation begins');
+export function operationContext(gateway: OperationGateway, asker: Asker): GatewayContext {
+  const { hub, access, zone, report } = gateway;
+  const { who, renewer } = asker;
   let contracts: GatewayContext['contracts'] | undefined;
   return {
     hub,
     access,
-    principal,
-    renewer: asker.renewer,
-    // Subscriptions live long and read nothing.
+    get principal() {
+      return who();
+    },
+    renewer,
     get contracts() {
-      contracts ??= contractLoader(hub, access, principal, signal);
+      // Read late: most operations wait for nothing.
+      contracts ??= contractLoader(hub, access, who, asker.signal);
       return contracts;
     },
     zone,
-    report: gateway.report,
+    report,
   };
 }
 
 /** The context that states are rendered with for everybody: it holds no client and allows nothing. */
-export function sharedContext(gateway: ServerGateway): GatewayContext {
-  return operationContext(gateway, { principal: NOBODY, transport: 'http', requestId: 'shared' });
+export function sharedContext(gateway: OperationGateway): GatewayContext {
+  return operationContext(gateway, { who: () => NOBODY, transport: 'http', requestId: 'shared' });
 }

@@ -1,15 +1,24 @@
 import { GraphQLError } from 'graphql';
 import type { LimitCode } from '../access/limit.ts';
 
-/** `extensions.code` of the errors that the gateway itself answers with. */
-type ErrorCode =
+/** `extensions.code` of errors: every error that a client is told has one. */
+export type ErrorCode =
   | LimitCode
+  /** A request that cannot be read. */
+  | 'BAD_REQUEST'
+  | 'GRAPHQL_PARSE_FAILED'
+  | 'GRAPHQL_VALIDATION_FAILED'
+  /** No operation has the name, or one of several is not named. */
+  | 'OPERATION_RESOLUTION_FAILURE'
+  /** Arguments, and variables that cannot be coerced. */
   | 'BAD_USER_INPUT'
   | 'UNAUTHENTICATED'
   | 'FORBIDDEN'
   | 'UNKNOWN_DOCUMENT'
   | 'PERSISTED_QUERY_NOT_SUPPORTED'
-  | 'UPSTREAM_UNAVAILABLE'
+  /** A drain. */
+  | 'SERVICE_RESTARTING'
+  /** A fault of ours, which is logged. */
   | 'INTERNAL_SERVER_ERROR';
 
 /** An error with a stable code that programs can tell it by. */
@@ -19,6 +28,22 @@ export function codedError(
   extensions: Record<string, unknown> = {},
 ): GraphQLError {
   return new GraphQLError(message, { extensions: { code, ...extensions } });
+}
+
+/**
+ * An error with its code in the place of another one, of which nothing else is kept: its nodes would keep
+ * the whole document.
+ */
+export function placedError(
+  message: string,
+  extensions: GraphQLError['extensions'],
+  place: Pick<GraphQLError, 'path' | 'locations'> | undefined,
+): GraphQLError {
+  const error = new GraphQLError(message, { path: place?.path ?? null, extensions });
+  if (place?.locations !== undefined) {
+    Object.defineProperty(error, 'locations', { value: place.locations, enumerable: true });
+  }
+  return error;
 }
 
 /**

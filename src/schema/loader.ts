@@ -5,6 +5,7 @@ import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import { readContracts } from '../hub/read.ts';
+import { forbiddenContract } from './coded-error.ts';
 
 /** A wish for a contract's latest state. */
 export interface ContractRead {
@@ -14,13 +15,15 @@ export interface ContractRead {
 }
 
 /**
- * Reads contracts for one operation of a principal who may see them: all that its aliases and lists ask
- * for becomes one read of the hub for each waiting time, and each contract is read once.
+ * Reads contracts for one operation: all that its aliases and lists ask for becomes one read of the hub for
+ * each waiting time, and each contract is read once.
+ *
+ * @param who the principal as of now, who may see what is asked for; asked again after the wait
  */
 export function contractLoader(
   hub: ContractHub,
   access: Access,
-  principal: Principal,
+  who: () => Principal,
   signal?: AbortSignal,
 ): DataLoader<ContractRead, ContractState, string> {
   return new DataLoader<ContractRead, ContractState, string>(
@@ -36,8 +39,13 @@ export function contractLoader(
       }
       await Promise.all(
         Array.from(keysByWait, async ([waitMs, keys]) => {
-          for (const state of await readContracts(hub, [...keys], waitMs, signal)) {
-            results.set(cacheKey({ key: state.key, waitMs }), state);
+          const states = await readContracts(hub, [...keys], waitMs, signal);
+          // What may be seen may have become less during the wait.
+          const { contracts } = who();
+          for (const state of states) {
+            const { key } = state;
+            const seen = contracts.allow(key) ? state : forbiddenContract(key);
+            results.set(cacheKey({ key, waitMs }), seen);
           }
         }),
       );
@@ -51,7 +59,7 @@ export function contractLoader(
   /** Why contracts that are not held yet are not asked of IME for this principal. */
   function refusalOf(keys: readonly ContractKey[]): Error | undefined {
     try {
-      access.ask(keys, principal);
+      access.ask(keys, who());
       return undefined;
     } catch (error) {
       return error as Error;

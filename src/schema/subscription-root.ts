@@ -1,26 +1,46 @@
+import type { Access } from '../access/access.ts';
 import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
-import { subscribeToContracts } from '../hub/contract-subscription.ts';
-import type { ContractUpdate, UpdateWish } from '../hub/contract-updates.ts';
 import { builder } from './builder.ts';
-import { forbiddenContract } from './coded-error.ts';
-import { checkedIntervalMs, contractKeys } from './contract-arguments.ts';
+import { codedError } from './coded-error.ts';
+import { type ContractLists, checkedIntervalMs, contractKeys } from './contract-arguments.ts';
 import { ContractType } from './contract-type.ts';
-import type { GatewayContext } from './resolver-context.ts';
+
+/** What a `contractUpdates` field asks for, checked. */
+export interface AskedUpdates {
+  /** Distinct contracts; whether they may be seen is not looked at. */
+  readonly keys: readonly ContractKey[];
+  /** Whether to begin with what is known now. */
+  readonly initial: boolean;
+  /** The least time between two updates of one contract, in milliseconds; 0: as they come. */
+  readonly intervalMs: number;
+  readonly changesOnly: boolean;
+}
+
+/** The arguments of `contractUpdates`, coerced. */
+interface UpdatesArguments extends ContractLists {
+  readonly initial?: boolean;
+  readonly changesOnly?: boolean;
+  readonly maxUpdatesPerSecond?: number | null;
+}
 
 /**
- * What a `contractUpdates` field asks for, checked. A server that renders selections itself takes the
- * wish; any other executor iterates over the states.
+ * Reads the arguments of a `contractUpdates` field.
+ *
+ * @throws GraphQLError where one of them cannot be used
+ * @throws LimitExceeded where there are too many contracts
  */
-export class ContractUpdates implements AsyncIterable<ContractUpdate> {
-  constructor(
-    readonly wish: UpdateWish,
-    private readonly context: GatewayContext,
-  ) {}
-
-  [Symbol.asyncIterator](): AsyncIterator<ContractUpdate> {
-    return subscribeToContracts(this.context.hub, this.wish);
-  }
+export function askedUpdates(args: UpdatesArguments, access: Access): AskedUpdates {
+  const keys = contractKeys(args, access).map((key) => {
+    if (typeof key !== 'string') throw key;
+    return key;
+  });
+  return {
+    keys: [...new Set(keys)],
+    initial: args.initial ?? true,
+    intervalMs: checkedIntervalMs(args.maxUpdatesPerSecond),
+    changesOnly: args.changesOnly ?? false,
+  };
 }
 
 builder.subscriptionType({
@@ -49,30 +69,14 @@ builder.subscriptionType({
           description: 'true: stay silent while none of the selected fields has changed.',
         }),
       },
-      subscribe: (_root, args, context) => {
-        const keys = contractKeys(args, context.access).map((key) => {
-          if (typeof key !== 'string') throw key;
-          return key;
-        });
-        const intervalMs = checkedIntervalMs(args.maxUpdatesPerSecond);
-        const { initial, changesOnly } = args;
-        const { contracts } = context.principal;
-        const allowed = new Set<ContractKey>();
-        const refused = new Set<ContractKey>();
-        for (const key of keys) (contracts.allow(key) ? allowed : refused).add(key);
-        const wish: UpdateWish = {
-          keys: [...allowed],
-          ...(refused.size > 0 && { refusedKeys: [...refused] }),
-          initial,
-          changesOnly,
-          intervalMs,
-        };
-        return new ContractUpdates(wish, context);
+      // A subscription is opened where it is admitted: it never comes to graphql-js as one.
+      subscribe: () => {
+        throw codedError(
+          'BAD_REQUEST',
+          'expected a subscription to come by a transport that streams',
+        );
       },
-      resolve: (update: ContractUpdate): ContractState => {
-        if ('refused' in update) throw forbiddenContract(update.key);
-        return update;
-      },
+      resolve: (state: ContractState) => state,
     }),
   }),
 });

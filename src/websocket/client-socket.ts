@@ -1,64 +1,76 @@
-import type { Context } from 'graphql-ws';
 import { type RawData, WebSocket } from 'ws';
+import type { ContractPatterns } from '../access/patterns.ts';
 import type { ConnectionQuota } from '../access/quota.ts';
 import type { ConnectionWriter } from '../fanout/connection-writer.ts';
-import type { Span } from '../observability/tracing.ts';
-import { forbiddenContract } from '../schema/coded-error.ts';
 import type { AccessedClient, ConnectionIdentity } from './connection-identity.ts';
-import { SocketSubscription, type SubscriptionHolder } from './socket-subscription.ts';
 
-/** What graphql-ws knows of a connection. */
-export type ProtocolContext = Context<Record<string, unknown>, ClientSocket>;
+/** An operation of a connection, from its `subscribe` message to its end. */
+export interface ClientOperation {
+  /** Its id, which the client may use again as soon as it is over. */
+  readonly id: string;
+  /** The client has completed it, or is gone: nothing is sent for it any more. */
+  stop(): void;
+  /** Fewer contracts may be seen than before. */
+  narrowed(contracts: ContractPatterns): void;
+}
 
 /** Who is told what becomes of connections. */
 export interface ClientSocketOwner {
-  /** A message could not be handled. */
-  failed(client: ClientSocket, error: unknown): void;
+  /** A message has come. */
+  received(client: ClientSocket, text: string): void;
   /** The client broke the WebSocket protocol, or its connection broke. */
   broken(client: ClientSocket, error: Error): void;
   /** The connection is gone. */
-  gone(client: ClientSocket, code: number, reason: string): void;
+  gone(client: ClientSocket, code: number): void;
 }
 
 /**
- * A client's WebSocket with what belongs to it. It is graphql-ws's socket and graphql-ws's `extra` at
- * once, and its listeners are everybody's, so that thousands of idle connections hold few objects each.
+ * Where a connection is in graphql-transport-ws: opened, its `connection_init` is being answered, or
+ * acknowledged.
  */
-export class ClientSocket extends WebSocket implements SubscriptionHolder, AccessedClient {
-  access!: ConnectionIdentity;
-  connection!: ConnectionWriter;
-  /** What graphql-ws knows of the connection, from its `connection_init` on. */
-  context: ProtocolContext | undefined = undefined;
+export type ProtocolPhase = 'opened' | 'initialising' | 'acknowledged';
+
+/**
+ * A client's WebSocket with what belongs to it. Its listeners are everybody's, so that thousands of idle
+ * connections hold few objects each.
+ */
+export class ClientSocket extends WebSocket implements AccessedClient {
+  identity!: ConnectionIdentity;
+  writer!: ConnectionWriter;
+  #phase: ProtocolPhase = 'opened';
   #owner!: ClientSocketOwner;
-  #handle: ((text: string) => Promise<void>) | undefined = undefined;
-  /** Spans of operations that run, by their ids; made with the first one that somebody collects. */
-  #spans: Map<string, Span> | undefined = undefined;
+  /** The operations that are not over; made with the first one. */
+  #operations: Map<string, ClientOperation> | undefined = undefined;
   #bytesRead = 0;
   // A whole number: one with a fraction is an object of its own.
   #heardOfAtMs = Math.trunc(performance.now());
 
   /** Takes what belongs to the connection, before anything else is asked of it. */
-  take(owner: ClientSocketOwner, access: ConnectionIdentity, connection: ConnectionWriter): void {
+  take(owner: ClientSocketOwner, identity: ConnectionIdentity, writer: ConnectionWriter): void {
     this.#owner = owner;
-    this.access = access;
-    this.connection = connection;
+    this.identity = identity;
+    this.writer = writer;
     this.on('message', receive);
     this.on('error', breakDown);
     this.on('close', leave);
   }
 
-  get quota(): ConnectionQuota {
-    return this.access.quota;
+  get phase(): ProtocolPhase {
+    return this.#phase;
   }
 
-  /** graphql-ws takes the client's messages with `handle`. */
-  onMessage(handle: (text: string) => Promise<void>): void {
-    this.#handle = handle;
+  /** The protocol goes on. */
+  setPhase(phase: ProtocolPhase): void {
+    this.#phase = phase;
+  }
+
+  get quota(): ConnectionQuota {
+    return this.identity.quota;
   }
 
   /** When the client was last noticed to have sent anything, by `performance.now()`; looks once more. */
   heardOfAtMs(): number {
-    const { bytesRead } = this.connection;
+    const { bytesRead } = this.writer;
     if (bytesRead !== this.#bytesRead) {
       this.#bytesRead = bytesRead;
       this.#heardOfAtMs = Math.trunc(performance.now());
@@ -66,34 +78,31 @@ export class ClientSocket extends WebSocket implements SubscriptionHolder, Acces
     return this.#heardOfAtMs;
   }
 
-  /** An operation has begun that somebody traces. */
-  traced(id: string, span: Span): void {
-    this.#spans ??= new Map();
-    this.#spans.set(id, span);
+  /** The operation that has an id now; `undefined` where the id is free. */
+  operation(id: string): ClientOperation | undefined {
+    return this.#operations?.get(id);
   }
 
-  ended(id: string): void {
-    this.#spans?.get(id)?.end();
-    this.#spans?.delete(id);
+  /** Takes an operation, in the place of one that it carries on. */
+  own(operation: ClientOperation): void {
+    this.#operations ??= new Map();
+    this.#operations.set(operation.id, operation);
   }
 
-  free(id: string): void {
-    if (this.context !== undefined) delete this.context.subscriptions[id];
+  /** An operation is over. Another one that has its id by now stays. */
+  disown(operation: ClientOperation): void {
+    if (this.#operations?.get(operation.id) === operation) this.#operations.delete(operation.id);
   }
 
   narrowed(): void {
-    const allowed = this.access.principal?.contracts;
-    for (const subscription of Object.values(this.context?.subscriptions ?? {})) {
-      if (!(subscription instanceof SocketSubscription)) continue;
-      const key = subscription.wish.keys.find((key) => !allowed?.allow(key));
-      if (key !== undefined) subscription.fail(forbiddenContract(key));
-    }
+    const allowed = this.identity.principal?.contracts;
+    if (allowed === undefined) return;
+    for (const operation of [...(this.#operations?.values() ?? [])]) operation.narrowed(allowed);
   }
 
   /** A message of the client. */
   receive(text: string): void {
-    // Whatever escapes the protocol's own handling is this connection's fault alone.
-    this.#handle?.(text).catch((error: unknown) => this.#owner.failed(this, error));
+    this.#owner.received(this, text);
   }
 
   /** @see ClientSocketOwner.broken */
@@ -101,10 +110,13 @@ export class ClientSocket extends WebSocket implements SubscriptionHolder, Acces
     this.#owner.broken(this, error);
   }
 
-  /** @see ClientSocketOwner.gone */
-  leave(code: number, reason: string): void {
-    this.connection.close();
-    this.#owner.gone(this, code, reason);
+  /** The connection is gone: everything that it owns ends. */
+  leave(code: number): void {
+    this.writer.close();
+    const operations = [...(this.#operations?.values() ?? [])];
+    this.#operations = undefined;
+    for (const operation of operations) operation.stop();
+    this.#owner.gone(this, code);
   }
 }
 
@@ -116,6 +128,6 @@ function breakDown(this: WebSocket, error: Error): void {
   if (this instanceof ClientSocket) this.breakDown(error);
 }
 
-function leave(this: WebSocket, code: number, reason: Buffer): void {
-  if (this instanceof ClientSocket) this.leave(code, reason.toString('utf8'));
+function leave(this: WebSocket, code: number): void {
+  if (this instanceof ClientSocket) this.leave(code);
 }

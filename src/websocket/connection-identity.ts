@@ -64,6 +64,17 @@ export class ConnectionIdentity implements TokenRenewer {
   }
 
   /**
+   * Who is on the connection, as of now.
+   *
+   * @throws AccessRefused where they are not let in any more
+   */
+  current(): Principal {
+    const { session } = this.quota;
+    if (session === undefined) throw new AccessRefused('An access token is needed.');
+    return this.#access.current(session);
+  }
+
+  /**
    * A token is shown with the connection or with one of its operations. The first says who is on the
    * connection; it is closed where they may not be.
    *

@@ -1,121 +1,190 @@
-import { createSourceEventStream, type ExecutionArgs, type GraphQLSchema } from 'graphql';
-import type { ServerOptions } from 'graphql-ws';
+import { CloseCode, MessageType, type SubscribeMessage, validateMessage } from 'graphql-ws';
 import { tokenOfInit, tokenOfOperation } from '../access/shown-token.ts';
+import { parseExactJson } from '../lib/exact-json.ts';
 import type { ExpiryQueue } from '../lib/expiry-queue.ts';
-import { clientError } from '../operation/client-error.ts';
-import { operationCost } from '../operation/cost.ts';
-import type { Documents } from '../operation/documents.ts';
-import { operationContext, type ServerGateway } from '../operation/operation-context.ts';
-import type { Projections } from '../render/projection.ts';
-import { codedError } from '../schema/coded-error.ts';
-import type { GatewayContext } from '../schema/resolver-context.ts';
-import { ContractUpdates } from '../schema/subscription-root.ts';
-import type { ClientSocket, ProtocolContext } from './client-socket.ts';
+import type { Admission } from '../operation/admission.ts';
+import { clientErrors } from '../operation/client-error.ts';
+import { MOST_NAME_CHARACTERS } from '../operation/document-limits.ts';
+import type { Asker, OperationGateway } from '../operation/operation-context.ts';
+import { readOperationRequest } from '../operation/operation-request.ts';
+import type { ClientSocket } from './client-socket.ts';
+import { LIMIT_EXCEEDED } from './connection-identity.ts';
+import { SocketOperation } from './socket-operation.ts';
 import { SocketSubscription } from './socket-subscription.ts';
 
 /** Connections whose clients have yet to say who they are. */
 export type Introductions = ExpiryQueue<ClientSocket>;
 
-type Options = ServerOptions<Record<string, unknown>, ClientSocket>;
+/**
+ * The server's side of graphql-transport-ws. Its words are graphql-ws's; what becomes of an operation is
+ * decided here, because each belongs to its connection as an object: an id may be used again within one
+ * segment, and nothing waits for a subscription that yields nothing.
+ *
+ * Source: PROTOCOL.md of graphql-ws.
+ */
+export class TransportProtocol {
+  readonly #gateway: OperationGateway;
+  readonly #admission: Admission;
+  readonly #introductions: Introductions;
 
-/** How graphql-ws serves operations: who may, what they cost, and who sends their updates. */
-export function protocolOptions(
-  gateway: ServerGateway,
-  schema: GraphQLSchema,
-  documents: Documents,
-  projections: Projections,
-  introductions: Introductions,
-): Options {
-  const { access, hub, log, maxCost } = gateway;
-  return {
-    // Who does not introduce themselves in time is closed by the gateway: one timer serves all.
-    connectionInitWaitTimeout: 0,
-    async onConnect(context: ProtocolContext) {
-      const { extra: client, connectionParams } = context;
-      client.context = context;
-      // Nothing reads the token any more once it was shown.
-      Object.assign(context, { connectionParams: undefined });
-      introductions.delete(client);
-      const token = tokenOfInit(connectionParams) ?? client.access.handshakeToken;
-      if (token !== undefined || access.open) return client.access.show(token);
+  /** @param introductions who is closed unless they say in time who they are */
+  constructor(gateway: OperationGateway, admission: Admission, introductions: Introductions) {
+    this.#gateway = gateway;
+    this.#admission = admission;
+    this.#introductions = introductions;
+  }
+
+  /** A message of a client. */
+  receive(client: ClientSocket, text: string): void {
+    if (client.readyState !== client.OPEN) return;
+    let message: ReturnType<typeof validateMessage>;
+    try {
+      message = validateMessage(parseExactJson(text));
+    } catch {
+      client.close(CloseCode.BadRequest, 'Invalid message received');
+      return;
+    }
+    switch (message.type) {
+      case MessageType.ConnectionInit:
+        this.#guard(client, this.#initialise(client, message.payload));
+        break;
+      case MessageType.Subscribe:
+        this.#subscribe(client, message);
+        break;
+      case MessageType.Complete:
+        client.operation(message.id)?.stop();
+        break;
+      case MessageType.Ping:
+        this.#pong(client, message.payload);
+        break;
+      case MessageType.Pong:
+        break;
+      default:
+        client.close(CloseCode.BadRequest, `Unexpected message of type ${message.type} received`);
+    }
+  }
+
+  async #initialise(
+    client: ClientSocket,
+    payload: Record<string, unknown> | undefined,
+  ): Promise<void> {
+    if (client.phase !== 'opened') {
+      client.close(CloseCode.TooManyInitialisationRequests, 'Too many initialisation requests');
+      return;
+    }
+    client.setPhase('initialising');
+    this.#introductions.delete(client);
+    const token = tokenOfInit(payload) ?? client.identity.handshakeToken;
+    if (token !== undefined || this.#gateway.access.open) {
+      if (!(await client.identity.show(token)) || client.readyState !== client.OPEN) return;
+    } else {
       // GraphiQL sends its token with each operation.
-      introductions.add(client);
-      return true;
-    },
-    async onSubscribe({ extra: client }: ProtocolContext, id, payload) {
+      this.#introductions.add(client);
+    }
+    client.setPhase('acknowledged');
+    client.writer.sendMessage({ type: 'connection_ack' });
+  }
+
+  #pong(client: ClientSocket, payload: Record<string, unknown> | undefined): void {
+    try {
+      client.quota.operation();
+    } catch {
+      client.close(LIMIT_EXCEEDED, 'Too many pings');
+      return;
+    }
+    client.writer.sendMessage({ type: 'pong', ...(payload && { payload }) });
+  }
+
+  #subscribe(client: ClientSocket, message: SubscribeMessage): void {
+    const { id } = message;
+    if (client.phase !== 'acknowledged') {
+      client.close(CloseCode.Unauthorized, 'Unauthorized');
+    } else if (id.length > MOST_NAME_CHARACTERS) {
+      const most = `an operation's id has at most ${MOST_NAME_CHARACTERS} characters`;
+      client.close(CloseCode.BadRequest, most);
+    } else if (client.operation(id) !== undefined) {
+      const reason = `Subscriber for ${id} already exists`;
+      client.close(
+        CloseCode.SubscriberAlreadyExists,
+        Buffer.byteLength(reason) <= MOST_REASON_BYTES ? reason : 'Subscriber already exists',
+      );
+    } else {
+      const operation = new SocketOperation(id, client, this.#gateway.log);
+      client.own(operation);
       try {
-        client.access.quota.operation();
-        const token = tokenOfOperation(payload.extensions);
-        if (token !== undefined || client.access.principal === undefined) {
-          if (!(await client.access.show(token))) return [codedError('UNAUTHENTICATED', 'refused')];
-          introductions.delete(client);
+        client.quota.operation();
+        const token = tokenOfOperation(message.payload.extensions);
+        if (token === undefined && client.identity.principal !== undefined) {
+          this.#begin(client, operation, message);
+        } else {
+          this.#guard(client, this.#beginWith(token, client, operation, message));
         }
-        const { document, errors } = documents.prepare(documents.textOf(payload));
-        // Returned and not thrown: a fault of one operation must not close the connection.
-        if (errors !== undefined) return errors;
-        const { principal } = client.access;
-        if (principal === undefined) return [codedError('UNAUTHENTICATED', 'refused')];
-        const operationName = payload.operationName ?? undefined;
-        const variables = payload.variables ?? undefined;
-        const cost = operationCost(schema, document, operationName, variables, hub.size);
-        if (cost > maxCost) throw access.tooCostly(cost, maxCost);
-        const requestId = `${client.access.id}/${id.slice(0, 100)}`;
-        const contextValue = operationContext(gateway, {
-          principal,
-          transport: 'websocket',
-          requestId,
-          renewer: client.access,
-        });
-        const span = gateway.tracing.start('graphql.operation', {
-          'network.protocol.name': 'websocket',
-          'ime_gateway.request_id': requestId,
-          'graphql.operation.name': operationName ?? '',
-        });
-        if (span !== undefined) client.traced(id, span);
-        return {
-          schema,
-          document,
-          contextValue,
-          ...(variables ? { variableValues: variables } : {}),
-          ...(operationName ? { operationName } : {}),
-        } satisfies ExecutionArgs & { contextValue: GatewayContext };
       } catch (error) {
-        return [clientError(error, log)];
+        operation.refuse(clientErrors(error, this.#gateway.log));
       }
-    },
-    // The field's own resolver checks the arguments; its wish is then served without graphql-js.
-    async subscribe(args) {
-      const source = await createSourceEventStream(args);
-      return source as
-        | Exclude<typeof source, AsyncIterable<unknown>>
-        | AsyncIterableIterator<never>;
-    },
-    onOperation({ extra: client }: ProtocolContext, id, _payload, args, source) {
-      if (!(source instanceof ContractUpdates)) return undefined;
-      const projection = projections.of({
-        document: args.document,
-        operationName: args.operationName ?? undefined,
-        variables: args.variableValues ?? undefined,
-      });
-      try {
-        const subscription = new SocketSubscription(hub, source.wish, id, client, projection);
-        subscription.open();
-        return subscription;
-      } catch (error) {
-        return { errors: [clientError(error, log)] };
-      }
-    },
-    onNext(_context, _id, _payload, _args, result) {
-      if (result.errors === undefined) return undefined;
-      const errors = result.errors.map((error) => clientError(error, log).toJSON());
-      return result.data === undefined ? { errors } : { data: result.data, errors };
-    },
-    onComplete({ extra: client }: ProtocolContext, id) {
-      client.ended(id);
-    },
-    onError({ extra: client }: ProtocolContext, id, _payload, errors) {
-      client.ended(id);
-      return errors.map((error) => clientError(error, log).toJSON());
-    },
-  };
+    }
+  }
+
+  /** Begins an operation that shows a token, or has to. */
+  async #beginWith(
+    token: string | undefined,
+    client: ClientSocket,
+    operation: SocketOperation,
+    message: SubscribeMessage,
+  ): Promise<void> {
+    if (!(await client.identity.show(token)) || operation.isOver) return;
+    this.#introductions.delete(client);
+    try {
+      this.#begin(client, operation, message);
+    } catch (error) {
+      operation.refuse(clientErrors(error, this.#gateway.log));
+    }
+  }
+
+  /** @throws what `clientErrors` tells a client */
+  #begin(client: ClientSocket, operation: SocketOperation, { payload }: SubscribeMessage): void {
+    const { hub, tracing } = this.#gateway;
+    const { identity } = client;
+    const { id } = operation;
+    const requestId = `${identity.id}/${id.slice(0, 100)}`;
+    operation.span = tracing.start('graphql.operation', {
+      'network.protocol.name': 'websocket',
+      'ime_gateway.request_id': requestId,
+      'graphql.operation.name': payload.operationName?.slice(0, MOST_NAME_CHARACTERS) ?? '',
+    });
+    const asker: Asker = {
+      who: () => identity.current(),
+      transport: 'websocket',
+      requestId,
+      renewer: identity,
+      get signal() {
+        return operation.signal;
+      },
+    };
+    const admitted = this.#admission.admit(asker, readOperationRequest(payload));
+    if (admitted.kind === 'execution') {
+      this.#guard(
+        client,
+        admitted.execute().then((result) => operation.answer(result)),
+      );
+      return;
+    }
+    const place = admitted.take(client.quota);
+    const span = operation.handOver();
+    const subscription = new SocketSubscription(hub, id, client, place, span);
+    client.own(subscription);
+    subscription.open();
+  }
+
+  /** What escapes is this connection's fault alone. */
+  #guard(client: ClientSocket, work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      const { id: connectionId } = client.identity;
+      this.#gateway.log.error({ connectionId, error }, 'a client connection failed');
+      client.close(CloseCode.InternalServerError, 'The gateway failed; its log says why');
+    });
+  }
 }
+
+/** The most bytes of a close reason. Source: RFC 6455, section 5.5. */
+const MOST_REASON_BYTES = 123;

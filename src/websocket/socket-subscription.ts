@@ -1,56 +1,47 @@
 import type { GraphQLError } from 'graphql';
-import type { ConnectionQuota } from '../access/quota.ts';
-import type { ConnectionWriter } from '../fanout/connection-writer.ts';
+import type { ContractPatterns } from '../access/patterns.ts';
 import { wireIdOf } from '../fanout/frame-batch.ts';
 import type { CarriedSubscription } from '../fanout/tick-log.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import { ContractSubscription } from '../hub/contract-subscription.ts';
-import type { UpdateWish } from '../hub/contract-updates.ts';
 import type { ContractHub } from '../hub/hub.ts';
+import type { Span } from '../observability/tracing.ts';
+import type { SubscriptionPlace } from '../operation/admitted-subscription.ts';
 import type { Projection } from '../render/projection.ts';
 import { forbiddenContract } from '../schema/coded-error.ts';
+import type { ClientOperation, ClientSocket } from './client-socket.ts';
 
-/** The connection that a subscription belongs to. */
-export interface SubscriptionHolder {
-  readonly connection: ConnectionWriter;
-  readonly quota: ConnectionQuota;
-  /** A subscription has ended. */
-  ended(id: string): void;
-  /** Frees the id of a subscription that the gateway has ended. */
-  free(id: string): void;
-}
-
-/**
- * A subscription whose updates go straight to its connection. To graphql-ws it is an iterator that yields
- * nothing.
- *
- * graphql-ws waits inside `next()` for as long as a subscription lives, and what waits holds the
- * operation, its arguments and a dozen closures. So the promise that it is given is kept by nobody: what
- * waits for it is free to be collected, and the gateway itself tells the client of the end.
- */
-export class SocketSubscription extends ContractSubscription implements CarriedSubscription {
+/** A subscription whose updates go straight to its connection. */
+export class SocketSubscription
+  extends ContractSubscription
+  implements CarriedSubscription, ClientOperation
+{
+  readonly id: string;
   readonly wireId: string;
   readonly projection: Projection;
-  readonly #id: string;
-  readonly #holder: SubscriptionHolder;
-  readonly #connection: ConnectionWriter;
-  #state: 'opening' | 'open' | 'over' = 'opening';
+  readonly #client: ClientSocket;
+  readonly #place: SubscriptionPlace;
+  readonly #span: Span | undefined;
+  #state: 'open' | 'over' = 'open';
 
-  /** @throws LimitExceeded where it would be too much */
+  /**
+   * @param place what it has taken of its connection, which it gives back
+   * @param span ends with it
+   */
   constructor(
     hub: ContractHub,
-    wish: UpdateWish,
     id: string,
-    holder: SubscriptionHolder,
-    projection: Projection,
+    client: ClientSocket,
+    place: SubscriptionPlace,
+    span: Span | undefined,
   ) {
-    holder.quota.subscribe(wish.keys, projection);
-    super(hub, wish);
+    super(hub, place.wish);
+    this.id = id;
     this.wireId = wireIdOf(id);
-    this.#id = id;
-    this.#holder = holder;
-    this.#connection = holder.connection;
-    this.projection = projection;
+    this.projection = place.projection;
+    this.#client = client;
+    this.#place = place;
+    this.#span = span;
   }
 
   get isOver(): boolean {
@@ -60,7 +51,7 @@ export class SocketSubscription extends ContractSubscription implements CarriedS
   /** Begins with what may not be seen. */
   override open(): void {
     for (const key of this.wish.refusedKeys ?? []) {
-      this.#connection.send(this, this.projection.refusal(forbiddenContract(key)));
+      this.#client.writer.send(this, this.projection.refusal(forbiddenContract(key)));
     }
     super.open();
     if (this.wish.keys.length === 0) this.end();
@@ -68,38 +59,31 @@ export class SocketSubscription extends ContractSubscription implements CarriedS
 
   /** Ends it; its client is told that it is complete. */
   end(): void {
-    this.#endWith({ id: this.#id, type: 'complete' });
+    if (this.#close()) this.#client.writer.sendMessage({ id: this.id, type: 'complete' });
   }
 
   /** Ends it with an error that its client is told. */
   fail(error: GraphQLError): void {
-    this.#endWith({ id: this.#id, type: 'error', payload: [error.toJSON()] });
+    if (!this.#close()) return;
+    this.#client.writer.sendMessage({ id: this.id, type: 'error', payload: [error.toJSON()] });
   }
 
-  /** graphql-ws waits from now on, or is told that it need not. */
-  next(): Promise<IteratorResult<never, undefined>> {
-    if (this.isOver) return Promise.resolve({ value: undefined, done: true });
-    this.#setState('open');
-    return new Promise(() => {});
+  stop(): void {
+    this.#close();
   }
 
-  /** The client has completed it or is gone. */
-  return(): Promise<IteratorResult<never, undefined>> {
-    this.#setState('over');
-    return Promise.resolve({ value: undefined, done: true });
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
+  narrowed(contracts: ContractPatterns): void {
+    const key = this.wish.keys.find((one) => !contracts.allow(one));
+    if (key !== undefined) this.fail(forbiddenContract(key));
   }
 
   protected update(state: ContractState): void {
-    this.#connection.push(this, state);
+    this.#client.writer.push(this, state);
   }
 
   protected finish(): void {
     // What the client is told of the end must come after the last update.
-    this.#connection.finish(this);
+    this.#client.writer.finish(this);
     this.end();
   }
 
@@ -107,21 +91,14 @@ export class SocketSubscription extends ContractSubscription implements CarriedS
     return this.projection.reads(state);
   }
 
-  #endWith(message: object): void {
-    // One that ends while it opens is completed by graphql-ws.
-    const isTold = this.#state !== 'open';
-    this.#setState('over');
-    if (isTold) return;
-    this.#holder.free(this.#id);
-    this.#connection.sendMessage(message);
-  }
-
-  #setState(state: 'open' | 'over'): void {
-    if (this.#state === state) return;
-    this.#state = state;
-    if (state !== 'over') return;
-    this.#holder.quota.unsubscribe(this.wish.keys, this.projection);
-    this.#holder.ended(this.#id);
+  /** Gives back what it has. @returns whether it had not been over */
+  #close(): boolean {
+    if (this.#state === 'over') return false;
+    this.#state = 'over';
     this.close();
+    this.#place.giveBack();
+    this.#client.disown(this);
+    this.#span?.end();
+    return true;
   }
 }

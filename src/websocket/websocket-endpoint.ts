@@ -1,23 +1,32 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { GraphQLSchema } from 'graphql';
-import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
+import { CloseCode, handleProtocols } from 'graphql-ws';
 import { type Server, WebSocketServer } from 'ws';
 import { LimitExceeded } from '../access/limit.ts';
 import type { ConnectionQuota } from '../access/quota.ts';
 import { tokenOfHeaders } from '../access/shown-token.ts';
 import { ConnectionWriter } from '../fanout/connection-writer.ts';
-import { FanOut, type FanOutCounts } from '../fanout/fanout.ts';
-import type { ClientAddresses } from '../http/client-address.ts';
+import { FanOut, type FanOutCounts, type SlowReaderBounds } from '../fanout/fanout.ts';
 import { ExpiryQueue } from '../lib/expiry-queue.ts';
 import { spreadOver } from '../lib/spread-over.ts';
-import type { Documents } from '../operation/documents.ts';
-import type { ServerGateway } from '../operation/operation-context.ts';
-import type { Projections } from '../render/projection.ts';
+import type { Admission } from '../operation/admission.ts';
+import type { OperationGateway } from '../operation/operation-context.ts';
 import { ClientSocket, type ClientSocketOwner } from './client-socket.ts';
 import { ConnectionIdentity, LIMIT_EXCEEDED } from './connection-identity.ts';
-import { type Introductions, protocolOptions } from './protocol.ts';
+import { type Introductions, TransportProtocol } from './protocol.ts';
+
+/** What the WebSocket connections of clients need of the gateway. */
+export interface WebSocketGateway extends OperationGateway {
+  readonly maxMessageBytes: number;
+  /** Whether clients may have permessage-deflate. */
+  readonly compression: boolean;
+  readonly slowReaders: SlowReaderBounds;
+  /** Over how long connections are closed at a stop, in milliseconds. */
+  readonly drainMs: number;
+  /** The updates of one tick were written to their clients. */
+  readonly flushed: (seconds: number) => void;
+}
 
 /** How often clients are pinged. One that is silent for as long as a slow one may stall besides is gone. */
 const PING_INTERVAL_MS = 12_000;
@@ -30,31 +39,20 @@ const CLOSE_TIMEOUT_MS = 1_000;
 /** How many connections beyond the limit are told so at once; more are cut without a word. */
 const MOST_REFUSALS_AT_ONCE = 100;
 
-type GraphqlWs = ReturnType<typeof makeServer<Record<string, unknown>, ClientSocket>>;
-
 /** The WebSocket connections of clients, speaking `graphql-transport-ws`. */
 export class WebSocketEndpoint implements ClientSocketOwner {
-  readonly #gateway: ServerGateway;
-  readonly #addresses: ClientAddresses;
+  readonly #gateway: WebSocketGateway;
   readonly #server: Server<typeof ClientSocket>;
-  readonly #graphql: GraphqlWs;
-  /** Every client, with how graphql-ws is told that it is gone. */
-  readonly #clients = new Map<ClientSocket, ReturnType<GraphqlWs['opened']>>();
+  readonly #protocol: TransportProtocol;
+  readonly #clients = new Set<ClientSocket>();
   readonly #introductions: Introductions = new ExpiryQueue(INTRODUCTION_MS, closeUnknown);
   readonly #pinging: NodeJS.Timeout;
   readonly #fanOut: FanOut;
   #opened = 0;
   #refusing = 0;
 
-  constructor(
-    gateway: ServerGateway,
-    schema: GraphQLSchema,
-    documents: Documents,
-    projections: Projections,
-    addresses: ClientAddresses,
-  ) {
+  constructor(gateway: WebSocketGateway, admission: Admission) {
     this.#gateway = gateway;
-    this.#addresses = addresses;
     this.#fanOut = new FanOut(gateway.hub, gateway.slowReaders, gateway.flushed);
     this.#server = new WebSocketServer({
       WebSocket: ClientSocket,
@@ -64,9 +62,7 @@ export class WebSocketEndpoint implements ClientSocketOwner {
       perMessageDeflate: gateway.compression,
       handleProtocols,
     });
-    this.#graphql = makeServer(
-      protocolOptions(gateway, schema, documents, projections, this.#introductions),
-    );
+    this.#protocol = new TransportProtocol(gateway, admission, this.#introductions);
     this.#pinging = setInterval(() => this.#ping(), PING_INTERVAL_MS);
   }
 
@@ -80,11 +76,15 @@ export class WebSocketEndpoint implements ClientSocketOwner {
     return this.#fanOut.counts;
   }
 
-  /** Takes over a connection that asks for an upgrade. */
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  /**
+   * Takes over a connection that asks for an upgrade.
+   *
+   * @param address where it comes from, as limits are counted
+   */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, address: string): void {
     let quota: ConnectionQuota;
     try {
-      quota = this.#gateway.access.enter(this.#addresses.of(request));
+      quota = this.#gateway.access.enter(address);
     } catch (error) {
       if (!(error instanceof LimitExceeded)) throw error;
       this.#refuse(request, socket, head);
@@ -103,7 +103,7 @@ export class WebSocketEndpoint implements ClientSocketOwner {
   /** Closes every connection with a code that clients come back on, spread over the drain time. */
   async close(): Promise<void> {
     clearInterval(this.#pinging);
-    const clients = [...this.#clients.keys()];
+    const clients = [...this.#clients];
     const closed = clients.map(
       (client) => new Promise<void>((resolve) => client.once('close', () => resolve())),
     );
@@ -120,26 +120,20 @@ export class WebSocketEndpoint implements ClientSocketOwner {
     this.#server.close();
   }
 
-  failed(client: ClientSocket, error: unknown): void {
-    if (client.readyState !== client.OPEN) return;
-    // The protocol's own objections, such as a message of an unknown type, are the client's fault.
-    const { id: connectionId } = client.access;
-    this.#gateway.log.debug({ connectionId, error }, 'a client connection failed');
-    client.close(CloseCode.BadRequest, 'Invalid message received');
+  received(client: ClientSocket, text: string): void {
+    this.#protocol.receive(client, text);
   }
 
   broken(client: ClientSocket, { message: reason }: Error): void {
-    const { id: connectionId } = client.access;
+    const { id: connectionId } = client.identity;
     this.#gateway.log.debug({ connectionId, reason }, 'a client broke the protocol');
   }
 
-  gone(client: ClientSocket, code: number, reason: string): void {
-    const closed = this.#clients.get(client);
+  gone(client: ClientSocket, code: number): void {
     this.#clients.delete(client);
     this.#introductions.delete(client);
-    client.access.close();
-    this.#gateway.log.debug({ connectionId: client.access.id, code }, 'a client has gone');
-    closed?.(code, reason).catch((error: unknown) => this.failed(client, error));
+    client.identity.close();
+    this.#gateway.log.debug({ connectionId: client.identity.id, code }, 'a client has gone');
   }
 
   // What the closures of a function use lives as long as they do: nothing here may hold the request.
@@ -149,19 +143,13 @@ export class WebSocketEndpoint implements ClientSocketOwner {
     handshakeToken: string | undefined,
     socket: Socket,
   ): void {
-    const { log, access: known } = this.#gateway;
-    const access = new ConnectionIdentity(
-      known,
-      quota,
-      client,
-      handshakeToken,
-      ++this.#opened,
-      log,
-    );
-    client.take(this, access, new ConnectionWriter(client, socket, this.#fanOut));
-    log.debug({ connectionId: access.id, address: quota.address }, 'a client has connected');
+    const { log, access } = this.#gateway;
+    const number = ++this.#opened;
+    const identity = new ConnectionIdentity(access, quota, client, handshakeToken, number, log);
+    client.take(this, identity, new ConnectionWriter(client, socket, this.#fanOut));
+    log.debug({ connectionId: identity.id, address: quota.address }, 'a client has connected');
+    this.#clients.add(client);
     this.#introductions.add(client);
-    this.#clients.set(client, this.#graphql.opened(client, client));
   }
 
   /** Tells a connection that there are too many, in the way that a browser can read. */
@@ -182,7 +170,7 @@ export class WebSocketEndpoint implements ClientSocketOwner {
 
   #ping(): void {
     const deadSinceMs = performance.now() - PING_INTERVAL_MS - this.#gateway.slowReaders.stallMs;
-    for (const client of this.#clients.keys()) {
+    for (const client of this.#clients) {
       if (client.heardOfAtMs() < deadSinceMs) client.terminate();
       else client.ping();
     }
@@ -191,7 +179,7 @@ export class WebSocketEndpoint implements ClientSocketOwner {
 
 /** Closes a connection whose client has not said in time who it is. */
 function closeUnknown(client: ClientSocket): void {
-  if (client.context === undefined) {
+  if (client.phase === 'opened') {
     client.close(CloseCode.ConnectionInitialisationTimeout, 'Connection initialisation timeout');
   } else {
     client.close(CloseCode.Forbidden, 'An access token is needed');

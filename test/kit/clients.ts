@@ -42,15 +42,10 @@ export function wsClient(gateway: Gateway, options: Partial<ClientOptions> = {})
 }
 
 /** A graphql-sse client of this test's own; closed with the test. */
-export function sseClient(
-  gateway: Gateway,
-  singleConnection: boolean,
-  headers: Record<string, string> = {},
-) {
+export function sseClient(gateway: Gateway, headers: Record<string, string> = {}) {
   const client = createSseClient({
     headers,
-    url: `${gateway.url}/graphql${singleConnection ? '/stream' : ''}`,
-    singleConnection,
+    url: `${gateway.url}/graphql`,
     retryAttempts: 0,
   });
   onTestFinished(() => client.dispose());

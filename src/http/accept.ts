@@ -1,0 +1,13 @@
+import Negotiator from 'negotiator';
+
+/**
+ * The media type that an `Accept` header likes best of those offered; ties go to the order offered.
+ *
+ * @returns `undefined` where it allows none of them
+ */
+export function preferredMediaType(
+  accept: string | undefined,
+  offered: readonly string[],
+): string | undefined {
+  return new Negotiator({ headers: { accept } }).mediaType([...offered]);
+}

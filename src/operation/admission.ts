@@ -1,0 +1,162 @@
+import {
+  type DocumentNode,
+  type GraphQLObjectType,
+  type GraphQLSchema,
+  getOperationAST,
+  getVariableValues,
+  type OperationDefinitionNode,
+  OperationTypeNode,
+} from 'graphql';
+import type { Projections } from '../render/projection.ts';
+import { type SelectedField, selectedFields } from '../render/selection.ts';
+import { codedError } from '../schema/coded-error.ts';
+import { askedUpdates } from '../schema/subscription-root.ts';
+import { AdmittedExecution } from './admitted-execution.ts';
+import { AdmittedSubscription } from './admitted-subscription.ts';
+import { codeOf } from './client-error.ts';
+import { operationCost } from './cost.ts';
+import type { Documents } from './documents.ts';
+import { type Asker, type OperationGateway, operationContext } from './operation-context.ts';
+import { OperationRefused } from './operation-refused.ts';
+import type { OperationRequest } from './operation-request.ts';
+
+/** Variables are found fault with no more often than this. */
+const MOST_ERRORS = 10;
+
+/** An operation that may be done. It has taken nothing yet. */
+export type AdmittedOperation = AdmittedExecution | AdmittedSubscription;
+
+/** An operation of a document with its variables, checked against the schema. */
+interface ResolvedOperation {
+  readonly document: DocumentNode;
+  readonly operation: OperationDefinitionNode;
+  readonly type: GraphQLObjectType;
+  readonly variables: Readonly<Record<string, unknown>>;
+  /** Its root fields, after `@skip` and `@include`. */
+  readonly fields: readonly SelectedField[];
+}
+
+/**
+ * The only way in: queries, mutations and subscriptions of every transport are admitted here, in one
+ * order, and nothing else looks at what a client sent.
+ */
+export class Admission {
+  readonly #gateway: OperationGateway;
+  readonly #schema: GraphQLSchema;
+  readonly #documents: Documents;
+  readonly #projections: Projections;
+
+  constructor(
+    gateway: OperationGateway,
+    schema: GraphQLSchema,
+    documents: Documents,
+    projections: Projections,
+  ) {
+    this.#gateway = gateway;
+    this.#schema = schema;
+    this.#documents = documents;
+    this.#projections = projections;
+  }
+
+  /**
+   * Admits an operation: its document, its size, its variables, who asks, what it costs. Whatever it uses
+   * is taken when it begins.
+   *
+   * @throws OperationRefused, GraphQLError, LimitExceeded, AccessRefused: `clientErrors` says each to a client
+   */
+  admit(asker: Asker, request: OperationRequest): AdmittedOperation {
+    const { access, hub, log, maxCost } = this.#gateway;
+    const principal = asker.who();
+    const { transport, requestId } = asker;
+    log.debug({ transport, requestId, principal: principal.id }, 'an operation begins');
+    const { operation, type, document, variables, fields } = this.#counted(request);
+    const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION;
+    const root = isSubscription ? onlyField(operation, fields) : undefined;
+    const cost = operationCost(type, fields, principal.contracts, hub);
+    if (cost > maxCost) throw access.tooCostly(cost, maxCost);
+    const operationName = request.operationName;
+    if (root === undefined) {
+      return new AdmittedExecution({
+        schema: this.#schema,
+        document,
+        operationName,
+        variables: request.variables,
+        context: operationContext(this.#gateway, asker),
+        isMutation: operation.operation === OperationTypeNode.MUTATION,
+      });
+    }
+    const asked = askedUpdates(root.args, access);
+    const projection = this.#projections.of({ document, operationName, variables });
+    return new AdmittedSubscription(asked, projection, asker.who);
+  }
+
+  /** The root fields of a query, where it is one. @throws as {@link admit} does */
+  queryFields(request: OperationRequest): readonly SelectedField[] | undefined {
+    const { operation, fields } = this.#resolve(request);
+    return operation.operation === OperationTypeNode.QUERY ? fields : undefined;
+  }
+
+  /** {@link #resolve}, and a document that is too large counts as a limit that was run into. */
+  #counted(request: OperationRequest): ResolvedOperation {
+    try {
+      return this.#resolve(request);
+    } catch (error) {
+      const isTooComplex =
+        error instanceof OperationRefused &&
+        error.errors.some((one) => codeOf(one) === 'QUERY_TOO_COMPLEX');
+      if (isTooComplex) this.#gateway.access.hits.document++;
+      throw error;
+    }
+  }
+
+  #resolve(request: OperationRequest): ResolvedOperation {
+    const { document, errors } = this.#documents.prepare(this.#documents.textOf(request));
+    if (errors !== undefined) throw new OperationRefused(errors);
+    const { operationName } = request;
+    const operation = getOperationAST(document, operationName);
+    const type = operation && this.#schema.getRootType(operation.operation);
+    if (!operation || !type) {
+      const got = operationName === undefined ? 'none' : JSON.stringify(operationName);
+      const message = `operationName: expected the name of one of the operations in the document, got ${got}`;
+      throw codedError('OPERATION_RESOLUTION_FAILURE', message);
+    }
+    const { variableDefinitions = [], selectionSet } = operation;
+    const given = request.variables ?? {};
+    const { coerced: variables, errors: faults } = getVariableValues(
+      this.#schema,
+      variableDefinitions,
+      given,
+      { maxErrors: MOST_ERRORS },
+    );
+    if (variables === undefined) throw new OperationRefused(faults ?? []);
+    const fields = selectedFields(this.#schema, document, type, selectionSet, variables);
+    return { document, operation, type, variables, fields };
+  }
+}
+
+/** The one root field of a subscription. @throws GraphQLError where it has none, or another one */
+function onlyField(
+  operation: OperationDefinitionNode,
+  fields: readonly SelectedField[],
+): SelectedField {
+  const [root, second] = fields;
+  if (root === undefined) {
+    const names = ['skip', 'include'].filter((name) =>
+      operation.selectionSet.selections.some(({ directives }) =>
+        directives?.some((directive) => directive.name.value === name),
+      ),
+    );
+    const directive = names.map((name) => `@${name}`).join(' and ') || '@skip or @include';
+    const message = `${directive}: expected a subscription to keep its root field, got it left out`;
+    throw codedError('BAD_USER_INPUT', message);
+  }
+  if (second !== undefined) {
+    const message = 'expected a subscription to have one root field, got several';
+    throw codedError('GRAPHQL_VALIDATION_FAILED', message);
+  }
+  if (root.fieldName.startsWith('__')) {
+    const message = `expected a subscription to a field of the schema, got ${root.fieldName}`;
+    throw codedError('GRAPHQL_VALIDATION_FAILED', message);
+  }
+  return root;
+}

@@ -1,0 +1,58 @@
+import type { Principal } from '../access/principal.ts';
+import type { ConnectionQuota } from '../access/quota.ts';
+import type { ContractKey } from '../contract/key.ts';
+import type { UpdateWish } from '../hub/contract-updates.ts';
+import type { Projection } from '../render/projection.ts';
+import type { AskedUpdates } from '../schema/subscription-root.ts';
+
+/** A subscription that may be opened. */
+export class AdmittedSubscription {
+  readonly kind = 'subscription';
+  readonly #asked: AskedUpdates;
+  readonly #projection: Projection;
+  readonly #who: () => Principal;
+
+  constructor(asked: AskedUpdates, projection: Projection, who: () => Principal) {
+    this.#asked = asked;
+    this.#projection = projection;
+    this.#who = who;
+  }
+
+  /**
+   * Takes what the subscription uses of its connection. Who may see what is asked once more, at this
+   * moment: it may have become less since the operation was admitted.
+   *
+   * @throws LimitExceeded where it would be too much
+   * @throws AccessRefused where the principal is not let in any more
+   */
+  take(quota: ConnectionQuota): SubscriptionPlace {
+    const { contracts } = this.#who();
+    const { keys: asked, initial, intervalMs, changesOnly } = this.#asked;
+    const keys: ContractKey[] = [];
+    const refusedKeys: ContractKey[] = [];
+    for (const key of asked) (contracts.allow(key) ? keys : refusedKeys).push(key);
+    quota.subscribe(keys, this.#projection);
+    const wish = { keys, refusedKeys, initial, intervalMs, changesOnly };
+    return new SubscriptionPlace(quota, wish, this.#projection);
+  }
+}
+
+/** What a subscription has taken of its connection; its owner gives it back once, however it ends. */
+export class SubscriptionPlace {
+  readonly wish: UpdateWish;
+  readonly projection: Projection;
+  #quota: ConnectionQuota | undefined;
+
+  constructor(quota: ConnectionQuota, wish: UpdateWish, projection: Projection) {
+    this.#quota = quota;
+    this.wish = wish;
+    this.projection = projection;
+  }
+
+  /** Gives it back; harmless when repeated. */
+  giveBack(): void {
+    const quota = this.#quota;
+    this.#quota = undefined;
+    quota?.unsubscribe(this.wish.keys, this.projection);
+  }
+}

@@ -1,0 +1,77 @@
+import type { ExecutionResult, GraphQLError } from 'graphql';
+import type { Logger } from '../observability/log.ts';
+import type { Span } from '../observability/tracing.ts';
+import { clientResult } from '../operation/admitted-execution.ts';
+import type { ClientOperation, ClientSocket } from './client-socket.ts';
+
+/**
+ * An operation while it is being admitted, and a query or a mutation until it is answered. It belongs to its
+ * connection, which ends its waits.
+ */
+export class SocketOperation implements ClientOperation {
+  readonly id: string;
+  readonly #client: ClientSocket;
+  readonly #log: Logger;
+  /** Ends with it; a subscription takes it over. */
+  span: Span | undefined;
+  #abort: AbortController | undefined;
+  #state: 'running' | 'over' = 'running';
+
+  constructor(id: string, client: ClientSocket, log: Logger) {
+    this.id = id;
+    this.#client = client;
+    this.#log = log;
+  }
+
+  /** Whether nothing may be sent for it any more. */
+  get isOver(): boolean {
+    return this.#state === 'over';
+  }
+
+  /** Ends what the operation waits for. Made when it is asked for: few operations wait. */
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.isOver) this.#abort.abort();
+    return this.#abort.signal;
+  }
+
+  /** Sends its one result. */
+  answer(result: ExecutionResult): void {
+    if (!this.#close()) return;
+    const { id } = this;
+    const { writer } = this.#client;
+    writer.sendMessage({ id, type: 'next', payload: clientResult(result, this.#log) });
+    writer.sendMessage({ id, type: 'complete' });
+  }
+
+  /** Tells why it is not done. */
+  refuse(errors: readonly GraphQLError[]): void {
+    if (!this.#close()) return;
+    const payload = errors.map((error) => error.toJSON());
+    this.#client.writer.sendMessage({ id: this.id, type: 'error', payload });
+  }
+
+  /** Something else carries it on, under the same id. */
+  handOver(): Span | undefined {
+    this.#state = 'over';
+    const { span } = this;
+    this.span = undefined;
+    return span;
+  }
+
+  stop(): void {
+    this.#close();
+  }
+
+  // What it reads asks anew who may see it.
+  narrowed(): void {}
+
+  #close(): boolean {
+    if (this.isOver) return false;
+    this.#state = 'over';
+    this.#client.disown(this);
+    this.#abort?.abort();
+    this.span?.end();
+    return true;
+  }
+}
