@@ -9,12 +9,13 @@ import {
 } from 'graphql';
 import type { Projections } from '../render/projection.ts';
 import { type SelectedField, selectedFields } from '../render/selection.ts';
-import { codedError } from '../schema/coded-error.ts';
+import { badUserInput, codedError } from '../schema/coded-error.ts';
 import { askedUpdates } from '../schema/subscription-root.ts';
 import { AdmittedExecution } from './admitted-execution.ts';
 import { AdmittedSubscription } from './admitted-subscription.ts';
 import { codeOf } from './client-error.ts';
 import { operationCost } from './cost.ts';
+import { MOST_NAME_CHARACTERS } from './document-limits.ts';
 import type { Documents } from './documents.ts';
 import { type Asker, type OperationGateway, operationContext } from './operation-context.ts';
 import { OperationRefused } from './operation-refused.ts';
@@ -110,9 +111,13 @@ export class Admission {
   }
 
   #resolve(request: OperationRequest): ResolvedOperation {
+    const { operationName } = request;
+    if (operationName !== undefined && operationName.length > MOST_NAME_CHARACTERS) {
+      const fault = `expected at most ${MOST_NAME_CHARACTERS} characters, got ${operationName.length}`;
+      throw badUserInput('operationName', fault);
+    }
     const { document, errors } = this.#documents.prepare(this.#documents.textOf(request));
     if (errors !== undefined) throw new OperationRefused(errors);
-    const { operationName } = request;
     const operation = getOperationAST(document, operationName);
     const type = operation && this.#schema.getRootType(operation.operation);
     if (!operation || !type) {

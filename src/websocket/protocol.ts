@@ -173,7 +173,11 @@ export class TransportProtocol {
     const span = operation.handOver();
     const subscription = new SocketSubscription(hub, id, client, place, span);
     client.own(subscription);
-    subscription.open();
+    try {
+      subscription.open();
+    } catch (error) {
+      for (const told of clientErrors(error, this.#gateway.log)) subscription.fail(told);
+    }
   }
 
   /** What escapes is this connection's fault alone. */
