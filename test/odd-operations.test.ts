@@ -60,7 +60,7 @@ describe.each(['warm', 'cold'])('with the cache %s', (cache) => {
         const isRight = isNoStream ? isSubscription : isRead && (closes4400 || isSaid);
         const isRefusedAsJson = code === undefined || !streams || !door.isHttp || !isSubscription;
         if (!isRight || !isRefusedAsJson || (code !== undefined && characters > 6_000)) {
-          different.push({ name, door: door.name, ...outcome });
+          different.push({ name, ...outcome, door: door.name });
         }
       }
     }

@@ -2,13 +2,16 @@ import {
   type DocumentNode,
   type GraphQLObjectType,
   type GraphQLSchema,
+  getNamedType,
   getOperationAST,
   getVariableValues,
+  isObjectType,
   type OperationDefinitionNode,
   OperationTypeNode,
 } from 'graphql';
 import type { Projections } from '../render/projection.ts';
 import { type SelectedField, selectedFields } from '../render/selection.ts';
+import { checkArguments } from '../schema/argument-check.ts';
 import { badUserInput, codedError } from '../schema/coded-error.ts';
 import { askedUpdates } from '../schema/subscription-root.ts';
 import { AdmittedExecution } from './admitted-execution.ts';
@@ -135,7 +138,20 @@ export class Admission {
     );
     if (variables === undefined) throw new OperationRefused(faults ?? []);
     const fields = selectedFields(this.#schema, document, type, selectionSet, variables);
+    checkFields(type, fields);
     return { document, operation, type, variables, fields };
+  }
+}
+
+/** Checks arguments wherever in a selection they stand. @throws GraphQLError */
+function checkFields(type: GraphQLObjectType, fields: readonly SelectedField[]): void {
+  const definitions = type.getFields();
+  for (const { fieldName, args, fields: below } of fields) {
+    const definition = definitions[fieldName];
+    if (definition === undefined) continue;
+    checkArguments(definition, args);
+    const named = getNamedType(definition.type);
+    if (isObjectType(named)) checkFields(named, below);
   }
 }
 

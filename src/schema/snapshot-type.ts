@@ -12,6 +12,7 @@ import type {
   ContractInfo,
 } from '../contract/snapshot.ts';
 import type { NumberedSnapshot } from '../hub/contract-state.ts';
+import { checkedBefore } from './argument-check.ts';
 import { builder } from './builder.ts';
 import { badUserInput } from './coded-error.ts';
 
@@ -171,12 +172,8 @@ export const SnapshotType = builder.objectRef<NumberedSnapshot>('Snapshot').impl
       args: {
         depth: t.arg.int({ description: 'At most this many levels; all of them without it.' }),
       },
-      resolve: ({ bestLimits }, { depth }) => {
-        if (typeof depth === 'number' && depth < 0) {
-          throw badUserInput('depth', `expected 0 or more, got ${depth}`);
-        }
-        return bestLimits?.slice(0, depth ?? undefined) ?? [];
-      },
+      extensions: checkedBefore(checkedDepth),
+      resolve: ({ bestLimits }, args) => bestLimits?.slice(0, checkedDepth(args)) ?? [],
     }),
     aggregate: t.expose('aggregate', {
       type: AggregateType,
@@ -222,3 +219,11 @@ export const SnapshotType = builder.objectRef<NumberedSnapshot>('Snapshot').impl
     }),
   }),
 });
+
+/** @throws GraphQLError where it is negative */
+function checkedDepth({ depth }: { depth?: number | null }): number | undefined {
+  if (typeof depth === 'number' && depth < 0) {
+    throw badUserInput('depth', `expected 0 or more, got ${depth}`);
+  }
+  return depth ?? undefined;
+}
