@@ -221,7 +221,7 @@ export const SnapshotType = builder.objectRef<NumberedSnapshot>('Snapshot').impl
 });
 
 /** @throws GraphQLError where it is negative */
-function checkedDepth({ depth }: { depth?: number | null }): number | undefined {
+function checkedDepth({ depth }: { depth?: number | null | undefined }): number | undefined {
   if (typeof depth === 'number' && depth < 0) {
     throw badUserInput('depth', `expected 0 or more, got ${depth}`);
   }
