@@ -1,14 +1,14 @@
 import type { GraphQLError } from 'graphql';
 import type { ConnectionQuota } from '../access/quota.ts';
 import type { ConnectionWriter } from '../fanout/connection-writer.ts';
-import { wireIdOf } from '../fanout/frame-batch.ts';
-import type { CarriedSubscription } from '../fanout/tick-log.ts';
+import type { CarriedSubscription, FrameEncoder } from '../fanout/frame-encoder.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import { ContractSubscription } from '../hub/contract-subscription.ts';
 import type { UpdateWish } from '../hub/contract-updates.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import type { Projection } from '../render/projection.ts';
 import { forbiddenContract } from '../schema/coded-error.ts';
+import { NextFrames, nextMessage, ownTextOf } from './next-frames.ts';
 
 /** The connection that a subscription belongs to. */
 export interface SubscriptionHolder {
@@ -29,7 +29,8 @@ export interface SubscriptionHolder {
  * waits for it is free to be collected, and the gateway itself tells the client of the end.
  */
 export class SocketSubscription extends ContractSubscription implements CarriedSubscription {
-  readonly wireId: string;
+  readonly ownText: string;
+  readonly encoder: FrameEncoder;
   readonly projection: Projection;
   readonly #id: string;
   readonly #holder: SubscriptionHolder;
@@ -46,7 +47,8 @@ export class SocketSubscription extends ContractSubscription implements CarriedS
   ) {
     holder.quota.subscribe(wish.keys, projection);
     super(hub, wish);
-    this.wireId = wireIdOf(id);
+    this.ownText = ownTextOf(id);
+    this.encoder = NextFrames.of(projection);
     this.#id = id;
     this.#holder = holder;
     this.#connection = holder.connection;
@@ -60,7 +62,8 @@ export class SocketSubscription extends ContractSubscription implements CarriedS
   /** Begins with what may not be seen. */
   override open(): void {
     for (const key of this.wish.refusedKeys ?? []) {
-      this.#connection.send(this, this.projection.refusal(forbiddenContract(key)));
+      const refusal = this.projection.refusal(forbiddenContract(key));
+      this.#connection.send(nextMessage(this.ownText, refusal));
     }
     super.open();
     if (this.wish.keys.length === 0) this.end();
@@ -120,6 +123,7 @@ export class SocketSubscription extends ContractSubscription implements CarriedS
     if (this.#state === state) return;
     this.#state = state;
     if (state !== 'over') return;
+    this.#connection.forget(this);
     this.#holder.quota.unsubscribe(this.wish.keys, this.projection);
     this.#holder.ended(this.#id);
     this.close();

@@ -55,7 +55,7 @@ export class WebSocketEndpoint implements ClientSocketOwner {
   ) {
     this.#gateway = gateway;
     this.#addresses = addresses;
-    this.#fanOut = new FanOut(gateway.hub, gateway.slowReaders, gateway.flushed);
+    this.#fanOut = new FanOut(gateway.slowReaders, gateway.flushed, gateway.log);
     this.#server = new WebSocketServer({
       WebSocket: ClientSocket,
       noServer: true,
