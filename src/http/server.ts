@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { GraphQLSchema } from 'graphql';
 import type { FanOutCounts } from '../fanout/fanout.ts';
 import { spreadOver } from '../lib/spread-over.ts';
+import { clientError } from '../operation/client-error.ts';
 import { Documents } from '../operation/documents.ts';
 import { type ServerGateway, sharedContext } from '../operation/operation-context.ts';
 import { boardPages } from '../pages/board-page.ts';
@@ -63,7 +64,11 @@ export class GatewayServer {
     const { access, documentLimits, trustedDocuments, log } = gateway;
     const addresses = new ClientAddresses(gateway.proxies);
     this.#origins = new Origins(gateway.origins, addresses);
-    this.#projections = new Projections(schema, log, sharedContext(gateway));
+    this.#projections = new Projections(
+      schema,
+      (error) => clientError(error, log),
+      sharedContext(gateway),
+    );
     const documents = new Documents(schema, documentLimits, trustedDocuments, () => {
       access.hits.document++;
     });

@@ -39,8 +39,10 @@ export async function subscribeShared(
   });
   const { wish } = source;
   quota.subscribe(wish.keys, projection);
+  projection.acquire();
   const mailbox = subscribeToContracts(hub, wish, (state) => projection.reads(state));
   return new SharedPayloads(mailbox, projection, () => {
+    projection.release();
     quota.unsubscribe(wish.keys, projection);
     released();
   });

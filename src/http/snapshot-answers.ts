@@ -14,7 +14,7 @@ import type { ContractState } from '../hub/contract-state.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import { RecentMap } from '../lib/recent-map.ts';
 import type { Documents } from '../operation/documents.ts';
-import type { FieldTexts } from '../render/plan.ts';
+import type { FieldTexts } from '../render/field-texts.ts';
 import { RenderedStates } from '../render/rendered-states.ts';
 import { type ContractWriter, contractWriter } from '../render/rendering.ts';
 import {

@@ -53,6 +53,7 @@ export class SocketSubscription extends ContractSubscription implements CarriedS
     this.#holder = holder;
     this.#connection = holder.connection;
     this.projection = projection;
+    projection.acquire();
   }
 
   get isOver(): boolean {
@@ -124,6 +125,7 @@ export class SocketSubscription extends ContractSubscription implements CarriedS
     this.#state = state;
     if (state !== 'over') return;
     this.#connection.forget(this);
+    this.projection.release();
     this.#holder.quota.unsubscribe(this.wish.keys, this.projection);
     this.#holder.ended(this.#id);
     this.close();
