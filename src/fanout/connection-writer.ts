@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { FanOut, TickMember } from './fanout.ts';
@@ -48,8 +48,11 @@ export class ConnectionWriter implements TickMember {
   /**
    * @param socket the socket below `client`
    * @param owner told when reading from the client should stop and go on
+   * @throws TypeError for a socket that is no socket of the system's
    */
   constructor(client: WebSocket, socket: Socket, fanOut: FanOut, owner?: ReadingOwner) {
+    // Of any other stream nobody knows whether it is done with a buffer once nothing is unsent.
+    if (!(socket instanceof Socket)) throw new TypeError('expected a TCP or TLS socket');
     this.#client = client;
     this.#socket = socket;
     this.#fanOut = fanOut;
