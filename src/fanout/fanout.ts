@@ -60,8 +60,9 @@ export class FanOut {
   );
   #lastEncoder: FrameEncoder | undefined;
   #lastDue: TickMember[] = [];
-  /** What the tick has brought, in order: few states go to many. */
-  #states: ContractState[] = [];
+  /** How many states the tick has brought, and the last of them: a state comes to all in one go. */
+  #states = 0;
+  #lastState: ContractState | undefined;
   #looking: NodeJS.Timeout | undefined;
 
   /**
@@ -74,15 +75,11 @@ export class FanOut {
     this.#log = log;
   }
 
-  /**
-   * A connection is sent a state at the end of the tick.
-   *
-   * @returns the tick's states up to this one; the next tick has another list
-   */
-  gather(state: ContractState): readonly ContractState[] {
-    const states = this.#states;
-    if (states[states.length - 1] !== state) states.push(state);
-    return states;
+  /** A connection is sent a state at the end of the tick. */
+  gathered(state: ContractState): void {
+    if (state === this.#lastState) return;
+    this.#lastState = state;
+    this.#states++;
   }
 
   /**
@@ -118,7 +115,7 @@ export class FanOut {
   #extent(): TickExtent {
     let connections = 0;
     for (const due of this.#due.values()) connections += due.length;
-    return { connections, states: this.#states.length };
+    return { connections, states: this.#states };
   }
 
   #flush(): void {
@@ -127,7 +124,8 @@ export class FanOut {
     this.#due.clear();
     this.#lastEncoder = undefined;
     this.#lastDue = [];
-    this.#states = [];
+    this.#lastState = undefined;
+    this.#states = 0;
     for (const connections of due) {
       for (const connection of connections) {
         try {
