@@ -1,10 +1,16 @@
 import { connect } from 'node:net';
 import fc from 'fast-check';
-import { execute, type GraphQLObjectType, isObjectType, parse, validate } from 'graphql';
+import {
+  execute,
+  type GraphQLError,
+  type GraphQLObjectType,
+  isObjectType,
+  parse,
+  validate,
+} from 'graphql';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { ContractState } from '../src/hub/contract-state.ts';
-import type { Logger } from '../src/observability/log.ts';
 import { Projections } from '../src/render/projection.ts';
 import type { GatewayContext } from '../src/schema/resolver-context.ts';
 import { schema } from '../src/schema/schema.ts';
@@ -31,7 +37,7 @@ const state = new ContractState('name:نیم\u200cسکه "x"', {
   },
 });
 const context = { zone: TEHRAN } as GatewayContext;
-const projections = new Projections(schema, {} as Logger, context);
+const projections = new Projections(schema, (error) => error as GraphQLError, context);
 
 function projectionOf(
   source: string,
@@ -342,6 +348,36 @@ describe('a slow reader', () => {
     // The close frame stands behind what was never read; where it is lost, clients see 1006.
     expect([1013, 1006]).toContain(await code);
     expect(gateway.report().subscriptions).toBe(0);
+  }, 60_000);
+
+  test('is nobody who reads, however small the bound', async () => {
+    const market = await new TestExchange().listen();
+    const gateway = await testGateway({
+      IME_URL: market.url,
+      CLIENT_BUFFER_BYTES: '1024',
+      CLIENT_STALL_MS: '1500',
+    });
+    const { socket, texts } = await rawClient(gateway.url);
+    const aliases = Array.from({ length: 25 }, (_, at) => `a${at}: snapshot { timestamp }`);
+    const query = `subscription { contractUpdates(names: ["A"]) { ${aliases.join(' ')} snapshot { sequence } } }`;
+    socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query } }));
+    await market.carries(names('A'));
+    let published = 0;
+    const untilMs = performance.now() + 4_000;
+    while (performance.now() < untilMs) {
+      // More than the kernel takes at once while the client is busy with something else.
+      socket.pause();
+      for (let count = 0; count < 2_000; count++) market.publish('name:A', ++published);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      socket.resume();
+      await until(
+        () => texts.at(-1)?.includes(`"sequence":"${published}"`) ?? false,
+        'the newest has come',
+        5_000,
+      );
+    }
+    expect(socket.readyState).toBe(WebSocket.OPEN);
+    expect(gateway.report().clients).toBe(1);
   }, 60_000);
 
   test('of server-sent events costs a bounded run, and goes on with newer states', async () => {

@@ -1,10 +1,12 @@
 import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { FrameBatch, wireIdOf } from '../src/fanout/frame-batch.ts';
+import { FrameBatch } from '../src/fanout/frame-batch.ts';
+import type { CarriedSubscription, FrameEncoder } from '../src/fanout/frame-encoder.ts';
 import { ContractState } from '../src/hub/contract-state.ts';
 import { Projection } from '../src/render/projection.ts';
 import { RenderedStates } from '../src/render/rendered-states.ts';
+import { NextFrames, ownTextOf } from '../src/websocket/next-frames.ts';
 import { names, TestExchange, testGateway, until } from './kit/gateway.ts';
 import { RawClient } from './kit/raw.ts';
 
@@ -16,26 +18,58 @@ const { Sender } = createRequire(import.meta.url)('ws') as {
   Sender: { frame(data: Buffer, options: object): Buffer[] };
 };
 
-test('a batch of frames reads as the messages one by one, whatever was written before', () => {
-  const texts = [
-    '{"a":1}',
-    `"${'x'.repeat(80)}"`,
-    `"${'y'.repeat(400)}"`,
-    `"${'z'.repeat(70_000)}"`,
-  ];
-  const projections = texts.map(
-    (text) =>
-      new Projection(
-        'c',
-        ({ key }) => text + key,
-        new RenderedStates(),
-        () => {},
-      ),
+/** An encoder that knows states alone, and has nothing of a client's own in its messages. */
+class KeyFrames implements FrameEncoder {
+  readonly ownTextAt = 0;
+
+  constructor(readonly isCompressed: boolean) {}
+
+  messageBytes(_ownText: string, { key }: ContractState): number {
+    return Buffer.byteLength(key);
+  }
+
+  writeMessage(_ownText: string, { key }: ContractState, target: Buffer, at: number): number {
+    return at + target.write(key, at);
+  }
+}
+
+/** A kind of message: who encodes it, and what it reads as for an id. */
+interface MessageKind {
+  readonly encoder: FrameEncoder;
+  readonly ownText: (id: string) => string;
+  readonly read: (id: string, state: ContractState) => string;
+}
+
+function nextKind(text: string): MessageKind {
+  const projection = new Projection(
+    'c',
+    ({ key }) => text + key,
+    new RenderedStates(),
+    () => {},
   );
-  const states = [state('A'), state('B')];
+  return {
+    encoder: NextFrames.of(projection),
+    ownText: ownTextOf,
+    read: (id, { key }) => `{"id":${JSON.stringify(id)},"type":"next","payload":${text}${key}}`,
+  };
+}
+
+function keyKind(isCompressed: boolean): MessageKind {
+  return { encoder: new KeyFrames(isCompressed), ownText: () => '', read: (_id, { key }) => key };
+}
+
+test('a batch of frames reads as the messages one by one, whatever was written before', () => {
+  const kinds = [
+    ...['{"a":1}', `"${'x'.repeat(80)}"`, `"${'y'.repeat(400)}"`, `"${'z'.repeat(70_000)}"`].map(
+      nextKind,
+    ),
+    keyKind(false),
+    keyKind(true),
+  ];
+  const states = [state('A'), state('سکه')];
   const message = fc.record({
     id: fc.constantFrom(...IDS),
-    projection: fc.constantFrom(...projections),
+    kind: fc.constantFrom(...kinds),
     state: fc.constantFrom(...states),
   });
   const write = fc.record({
@@ -49,17 +83,16 @@ test('a batch of frames reads as the messages one by one, whatever was written b
     fc.property(fc.array(write, { maxLength: 10 }), (writes) => {
       const batch = new FrameBatch();
       const kept: { buffer: Buffer; copy: Buffer }[] = [];
-      const check = (messages: { id: string; projection: Projection; state: ContractState }[]) => {
+      const check = (messages: { id: string; kind: MessageKind; state: ContractState }[]) => {
         batch.clear();
-        for (const { id, projection, state } of messages) {
-          batch.add(wireIdOf(id), projection, state);
-        }
-        const expected = messages.map(({ id, projection, state }) => {
-          const text = `{"id":${JSON.stringify(id)},"type":"next","payload":${projection.payload(state)}}`;
-          return Buffer.from(text);
-        });
-        const options = { fin: true, opcode: 1, mask: false, rsv1: false, readOnly: true };
-        const frames = Buffer.concat(expected.flatMap((data) => Sender.frame(data, options)));
+        for (const { id, kind, state } of messages) batch.add(carried(kind, id), state);
+        const expected = messages.map(({ id, kind, state }) => Buffer.from(kind.read(id, state)));
+        const frames = Buffer.concat(
+          expected.flatMap((data, place) => {
+            const rsv1 = messages[place]?.kind.encoder.isCompressed;
+            return Sender.frame(data, { fin: true, opcode: 1, mask: false, rsv1, readOnly: true });
+          }),
+        );
         expect(batch.bytes).toBe(frames.length);
         expect(batch.own().equals(frames)).toBe(true);
         expect(Buffer.concat(batch.messages()).equals(Buffer.concat(expected))).toBe(true);
@@ -80,6 +113,36 @@ test('a batch of frames reads as the messages one by one, whatever was written b
     }),
     { numRuns: 200, endOnFailure: true },
   );
+});
+
+function carried({ encoder, ownText }: MessageKind, id: string): CarriedSubscription {
+  return { encoder, ownText: ownText(id), isOver: false };
+}
+
+test('an encoder that throws leaves nothing half laid out for the next connection', () => {
+  const good = keyKind(false);
+  let isBroken = true;
+  const broken: FrameEncoder = {
+    isCompressed: false,
+    ownTextAt: 0,
+    messageBytes: () => 3,
+    writeMessage: (_ownText, _state, target, at) => {
+      if (isBroken) throw new Error('broken');
+      return at + target.write('abc', at);
+    },
+  };
+  const batch = new FrameBatch();
+  const write = () => {
+    batch.clear();
+    batch.add(carried(good, ''), state('A'));
+    batch.add({ encoder: broken, ownText: '', isOver: false }, state('A'));
+    return batch.shared();
+  };
+  batch.add(carried(good, ''), state('B'));
+  expect(batch.shared().toString()).toContain('name:B');
+  expect(write).toThrow('broken');
+  isBroken = false;
+  expect(write().toString('latin1')).toBe('\x81\x06name:A\x81\x03abc');
 });
 
 test('many clients are told the same tick, each by its own ids', async () => {

@@ -14,6 +14,7 @@ import type { Logger } from '../observability/log.ts';
 import { RepeatLimit } from '../observability/repeat-limit.ts';
 import { openTelemetry } from '../observability/tracing.ts';
 import { Admission } from '../operation/admission.ts';
+import { clientError } from '../operation/client-error.ts';
 import { Documents } from '../operation/documents.ts';
 import { sharedContext } from '../operation/operation-context.ts';
 import { TrustedDocuments } from '../operation/trusted-documents.ts';
@@ -142,7 +143,11 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
     flushed: (seconds: number) => metrics.flushed(seconds),
     metrics: () => metrics.read(),
   };
-  const projections = new Projections(schema, log, sharedContext(serverGateway));
+  const projections = new Projections(
+    schema,
+    (error) => clientError(error, log),
+    sharedContext(serverGateway),
+  );
   const documents = new Documents(schema, serverGateway.documentLimits, trustedDocuments);
   const admission = new Admission(serverGateway, schema, documents, projections);
   const addresses = new ClientAddresses(config.TRUST_PROXY);

@@ -1,45 +1,63 @@
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
-import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { FanOut, TickMember } from './fanout.ts';
-import { nextMessage } from './frame-batch.ts';
-import { type CarriedSubscription, NOWHERE } from './tick-log.ts';
+import type { CarriedSubscription } from './frame-encoder.ts';
+import { ReadingWatch } from './reading-watch.ts';
+import { UnreadStates } from './unread-states.ts';
 
 /** How much is handed to the socket in one write, in bytes. */
 const WRITE_BYTES = 64 * 1024;
+/** How soon it is looked again whether ws has compressed what waits for it, in milliseconds. */
+const COMPRESSING_MS = 20;
+/** How much may wait besides for being compressed: that is the gateway's slowness, not its client's. */
+const COMPRESSING_BYTES = 4 * 1024 * 1024;
+const NOTHING = Buffer.alloc(0);
 
-/** What a connection holds while its client reads slowly. */
-interface Backlog {
-  /** Which contracts of which subscriptions have changed, in that order. */
-  readonly marks: Map<string, { readonly to: CarriedSubscription; readonly key: ContractKey }>;
-  /** When the client last took something, by `performance.now()`. */
-  takenAtMs: number;
-  unsentBytes: number;
+type Flow = 'flowing' | 'clogged' | 'closed';
+
+/** Who reads from the client that is written to, and may stop while it does not read. */
+export interface ReadingOwner {
+  /** More is unsent than the bound, of whatever kind. */
+  clogged(): void;
+  /** The client has taken what was unsent. */
+  flowing(): void;
 }
 
 /**
- * The updates of one WebSocket connection. What changes in a tick goes out in one write. Once more is
- * unsent than its bound, only which contracts have changed is kept, and the newest state of each is
- * sent when the socket has drained, in the order in which they changed.
+ * What is written to one WebSocket connection. What changes in a tick goes out in one write. Once more is
+ * unsent than its bound, be it updates or messages of the protocol, the connection is clogged: of what
+ * changes only the newest state of each contract is kept, and sent when the client has taken the rest.
  */
 export class ConnectionWriter implements TickMember {
   readonly #client: WebSocket;
   readonly #socket: Socket;
   readonly #fanOut: FanOut;
-  readonly #isCompressed: boolean;
-  /** Where the tick's log has the runs that are pushed and not yet written. */
-  #first = NOWHERE;
-  #last = NOWHERE;
-  #backlog: Backlog | undefined;
-  #flow: 'flowing' | 'backlogged' | 'closed' = 'flowing';
+  readonly #owner: ReadingOwner | undefined;
+  /** Whether each message goes through ws, which compresses it. */
+  readonly #isCompressing: boolean;
+  /** Subscriptions and what they are sent at the end of the tick, in turn. */
+  #pending: (CarriedSubscription | ContractState)[] | undefined;
+  #unread: UnreadStates | undefined;
+  /** There while something is unsent. */
+  #watch: ReadingWatch | undefined;
+  #compressing: NodeJS.Timeout | undefined;
+  #flow: Flow = 'flowing';
+  #ownerKnows: 'flowing' | 'clogged' = 'flowing';
 
-  /** @param socket the TCP socket below `client` */
-  constructor(client: WebSocket, socket: Socket, fanOut: FanOut) {
+  /**
+   * @param socket the socket below `client`
+   * @param owner told when reading from the client should stop and go on
+   * @throws TypeError for a socket that is no socket of the system's
+   */
+  constructor(client: WebSocket, socket: Socket, fanOut: FanOut, owner?: ReadingOwner) {
+    // Of any other stream nobody knows whether it is done with a buffer once nothing is unsent.
+    if (!(socket instanceof Socket)) throw new TypeError('expected a TCP or TLS socket');
     this.#client = client;
     this.#socket = socket;
     this.#fanOut = fanOut;
-    this.#isCompressed = client.extensions !== '';
+    this.#owner = owner;
+    this.#isCompressing = client.extensions !== '';
   }
 
   /** How much the client has sent so far, in bytes. */
@@ -47,75 +65,111 @@ export class ConnectionWriter implements TickMember {
     return this.#socket.bytesRead;
   }
 
+  /** How much is written that the client has not taken, of whatever kind, in bytes. */
+  get unsentBytes(): number {
+    return this.#isCompressing ? this.#client.bufferedAmount : this.#socket.writableLength;
+  }
+
+  /** Whether more is unsent than the bound, and since then not all of it was taken. */
+  get isClogged(): boolean {
+    return this.#flow === 'clogged';
+  }
+
   /** A state for one of the connection's subscriptions; it goes out at the end of the tick. */
   push(to: CarriedSubscription, state: ContractState): void {
     if (this.#flow === 'flowing') {
-      this.#last = this.#fanOut.log.add(to, state, this.#last);
-      if (this.#first !== NOWHERE) return;
-      this.#first = this.#last;
-      this.#fanOut.schedule(this, to.projection);
-    } else if (this.#flow === 'backlogged') {
-      this.#mark(to, state.key);
+      this.#fanOut.gathered(state);
+      if (this.#pending !== undefined) {
+        this.#pending.push(to, state);
+        return;
+      }
+      this.#pending = [to, state];
+      this.#fanOut.schedule(this, to.encoder);
+    } else if (this.#flow === 'clogged') {
+      this.#keep(to, state);
     }
   }
 
-  /** Sends a payload of a subscription at once, behind what has been pushed. */
-  send(to: CarriedSubscription, payload: Buffer): void {
+  /** Sends a message at once, behind what has been pushed. */
+  send(message: Buffer | string): void {
     this.flush();
     if (this.#client.readyState !== this.#client.OPEN) return;
-    this.#client.send(nextMessage(to.wireId, payload), { binary: false });
+    this.#client.send(message, { binary: false });
+    this.check();
   }
 
-  /** Sends a message of the protocol behind what has been pushed. */
+  /** Sends a message of a protocol that speaks JSON at once, behind what has been pushed. */
   sendMessage(message: object): void {
-    this.flush();
-    if (this.#client.readyState !== this.#client.OPEN) return;
-    this.#client.send(JSON.stringify(message));
+    this.send(JSON.stringify(message));
   }
 
   /** Writes what has been pushed. */
   flush(): void {
-    const { batch, log } = this.#fanOut;
-    let place = this.#first;
-    this.#first = NOWHERE;
-    this.#last = NOWHERE;
+    const pending = this.#pending;
+    if (pending === undefined) return;
+    this.#pending = undefined;
+    const { batch } = this.#fanOut;
     batch.clear();
-    for (; place !== NOWHERE; place = log.next(place)) {
-      const to = log.to(place);
-      const end = log.end(place);
-      let at = log.from(place);
-      for (; at < end && this.#flow === 'flowing' && !to.isOver; at++) {
-        batch.add(to.wireId, to.projection, log.state(at));
-        if (batch.bytes >= WRITE_BYTES) this.#write();
-      }
-      if (this.#flow !== 'backlogged') continue;
-      for (; at < end; at++) this.#mark(to, log.state(at).key);
+    let at = 0;
+    for (; at < pending.length && this.#flow === 'flowing'; at += 2) {
+      const to = pending[at] as CarriedSubscription;
+      if (to.isOver) continue;
+      batch.add(to, pending[at + 1] as ContractState);
+      if (batch.bytes >= WRITE_BYTES) this.#write();
     }
     this.#write();
+    if (this.#flow === 'clogged') {
+      for (; at < pending.length; at += 2) {
+        this.#keep(pending[at] as CarriedSubscription, pending[at + 1] as ContractState);
+      }
+    }
+    this.check();
   }
 
-  /** Writes what has been pushed and marked for one subscription, however much is unsent. */
+  /** Writes what has been pushed and kept for one subscription, however much is unsent. */
   finish(to: CarriedSubscription): void {
     this.flush();
-    const marks = this.#backlog?.marks;
-    for (const [mark, marked] of marks ?? []) {
-      if (marked.to !== to) continue;
-      marks?.delete(mark);
-      const state = this.#fanOut.stateOf(marked.key);
-      if (state !== undefined) this.send(to, to.projection.payload(state));
+    const { batch } = this.#fanOut;
+    batch.clear();
+    for (const state of this.#unread?.take(to) ?? []) {
+      batch.add(to, state);
+      if (batch.bytes >= WRITE_BYTES) this.#write();
+    }
+    this.#write();
+    this.check();
+  }
+
+  /** A subscription is over: nothing is kept for it any more. */
+  forget(to: CarriedSubscription): void {
+    this.#unread?.take(to);
+  }
+
+  /** Takes account of what was written; to be called as well by who writes past this. */
+  check(): void {
+    if (this.#flow === 'closed') return;
+    if (this.unsentBytes === 0) return;
+    if (this.#watch === undefined) {
+      this.#watch = new ReadingWatch(this.#socket, performance.now());
+      this.#fanOut.watch(this);
+    }
+    if (this.#isTooMuch()) this.#setFlow('clogged');
+    if (this.#flow === 'clogged') this.#tell('clogged');
+  }
+
+  /** Closes the connection where its client has taken nothing for too long, whatever waits for it. */
+  checkStall(nowMs: number): void {
+    if (this.unsentBytes === 0) {
+      this.#unwatch();
+    } else if ((this.#watch?.idleMs(nowMs) ?? 0) >= this.#fanOut.bounds.stallMs) {
+      this.close();
+      this.#fanOut.stalled(this.#client);
     }
   }
 
-  /** Looks whether a backlogged connection takes anything; closes it where it has not for too long. */
-  checkStall(nowMs: number): void {
-    const backlog = this.#backlog;
-    if (backlog === undefined) return;
-    const { writableLength } = this.#socket;
-    if (writableLength < backlog.unsentBytes) backlog.takenAtMs = nowMs;
-    backlog.unsentBytes = writableLength;
-    if (nowMs - backlog.takenAtMs < this.#fanOut.bounds.stallMs) return;
+  /** Ends the connection at once: something of it has failed. */
+  fail(): void {
     this.close();
-    this.#fanOut.stalled(this.#client);
+    this.#client.terminate();
   }
 
   /** Nothing is sent any more; harmless when repeated. */
@@ -123,51 +177,98 @@ export class ConnectionWriter implements TickMember {
     this.#setFlow('closed');
   }
 
-  #setFlow(flow: 'flowing' | 'backlogged' | 'closed'): void {
+  #isTooMuch(): boolean {
+    const { bufferBytes } = this.#fanOut.bounds;
+    if (this.#socket.writableLength > bufferBytes) return true;
+    return this.#isCompressing && this.#client.bufferedAmount > bufferBytes + COMPRESSING_BYTES;
+  }
+
+  #setFlow(flow: Flow): void {
     if (this.#flow === 'closed' || this.#flow === flow) return;
-    const backlog = this.#backlog;
+    const unread = this.#unread;
     this.#flow = flow;
-    this.#backlog = undefined;
-    if (backlog !== undefined) this.#fanOut.unwatch(this);
-    if (flow === 'backlogged') {
-      const { writableLength: unsentBytes } = this.#socket;
-      this.#backlog = { marks: new Map(), takenAtMs: performance.now(), unsentBytes };
-      this.#fanOut.watch(this);
-      this.#socket.once('drain', () => this.#setFlow('flowing'));
+    this.#unread = undefined;
+    if (flow === 'clogged') {
+      this.#unread = new UnreadStates();
+      this.#awaitReading();
     } else if (flow === 'flowing') {
-      for (const { to, key } of backlog?.marks.values() ?? []) {
-        const state = this.#fanOut.stateOf(key);
-        if (state !== undefined) this.push(to, state);
+      for (const to of unread?.subscriptions() ?? []) {
+        for (const state of unread?.take(to) ?? []) this.push(to, state);
       }
+      this.#tell('flowing');
+    } else {
+      this.#pending = undefined;
+      clearTimeout(this.#compressing);
+      this.#unwatch();
     }
   }
 
-  #mark(to: CarriedSubscription, key: ContractKey): void {
-    const marks = this.#backlog?.marks;
-    const mark = `${to.wireId} ${key}`;
-    // Deleting first moves a contract that changes again behind those that changed before.
-    if (marks?.delete(mark)) this.#fanOut.counts.conflated++;
-    marks?.set(mark, { to, key });
+  #tell(flow: 'flowing' | 'clogged'): void {
+    if (this.#ownerKnows === flow) return;
+    this.#ownerKnows = flow;
+    if (flow === 'clogged') this.#owner?.clogged();
+    else this.#owner?.flowing();
+  }
+
+  #unwatch(): void {
+    if (this.#watch === undefined) return;
+    this.#watch = undefined;
+    this.#fanOut.unwatch(this);
+  }
+
+  #keep(to: CarriedSubscription, state: ContractState): void {
+    if (to.isOver) return;
+    if (this.#unread?.add(to, state)) this.#fanOut.counts.conflated++;
+  }
+
+  /**
+   * Waits until the client has taken what is unsent now. An empty write says it: it is over when all
+   * before it are. The socket's `drain` comes only where its own bound, 16 or 64 KiB, was passed too.
+   */
+  #awaitReading(): void {
+    const read = () => {
+      try {
+        this.#read();
+      } catch (error) {
+        this.#fanOut.failed(this, error);
+      }
+    };
+    if (!this.#socket.writable) return;
+    if (this.#socket.writableLength <= this.#fanOut.bounds.bufferBytes) {
+      this.#compressing = setTimeout(read, COMPRESSING_MS);
+    } else {
+      this.#socket.write(NOTHING, (error) => {
+        // What becomes of a broken connection is told by its end.
+        if (!error) read();
+      });
+    }
+  }
+
+  #read(): void {
+    if (this.#flow !== 'clogged') return;
+    if (this.#isTooMuch()) this.#awaitReading();
+    else this.#setFlow('flowing');
   }
 
   /** Writes the fan-out's batch, which it leaves empty. */
   #write(): void {
-    const { batch, counts, bounds } = this.#fanOut;
+    const { batch, counts } = this.#fanOut;
     if (batch.count === 0) return;
     if (this.#client.readyState === this.#client.OPEN) {
       counts.frames += batch.count;
       counts.bytes += batch.bytes;
-      if (this.#isCompressed) {
+      if (this.#isCompressing) {
         // Compression is the connection's own, and each message goes through it.
         for (const message of batch.messages()) this.#client.send(message, { binary: false });
       } else if (this.#socket.writableLength > 0) {
         this.#socket.write(batch.own());
       } else {
-        // What the kernel takes at once leaves the buffer free for the next connection.
         this.#socket.write(batch.shared());
+        // Nothing is unsent: nobody has the buffer any more, and the next connection may. Anything else,
+        // a full or corked socket or one that encrypts later, keeps what it was given.
         if (this.#socket.writableLength > 0) batch.kept();
       }
-      if (this.#socket.writableLength > bounds.bufferBytes) this.#setFlow('backlogged');
+      if (this.#isTooMuch()) this.#setFlow('clogged');
     }
     batch.clear();
   }

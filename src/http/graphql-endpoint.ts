@@ -7,7 +7,7 @@ import { tokenOfHeaders } from '../access/shown-token.ts';
 import { RepeatLimit } from '../observability/repeat-limit.ts';
 import type { Admission } from '../operation/admission.ts';
 import type { Asker, OperationGateway } from '../operation/operation-context.ts';
-import type { FieldTexts } from '../render/plan.ts';
+import type { FieldTexts } from '../render/field-texts.ts';
 import { preferredMediaType } from './accept.ts';
 import { RESULT_TYPES, sendRefusal } from './answers.ts';
 import { ClientGone, readBody } from './body.ts';

@@ -10,7 +10,7 @@ import {
   operationContext,
 } from '../operation/operation-context.ts';
 import type { OperationRequest } from '../operation/operation-request.ts';
-import type { FieldTexts } from '../render/plan.ts';
+import type { FieldTexts } from '../render/field-texts.ts';
 import { RenderedStates } from '../render/rendered-states.ts';
 import { type ContractWriter, contractWriter } from '../render/rendering.ts';
 import { leafCount, type SelectedField } from '../render/selection.ts';

@@ -1,6 +1,7 @@
 import type { ContractStatus } from '../contract/contract-status.ts';
 import type { ContractKey } from '../contract/key.ts';
 import { type Snapshot, withKnownSections } from '../contract/snapshot.ts';
+import { ObjectTexts } from './object-texts.ts';
 
 /** A {@link Snapshot} with its place in the order in which the gateway received the contract's states. */
 export interface NumberedSnapshot extends Snapshot {
@@ -25,6 +26,9 @@ export class ContractState implements ContractFacts {
   readonly statusSinceMs: number;
   readonly statusReason: string | null;
   readonly snapshot: NumberedSnapshot | null;
+  /** What renderers have made of this state, each under a number of its own. It goes with the state. */
+  renderings: Map<number, unknown> | undefined = undefined;
+  #texts: ObjectTexts | undefined;
 
   constructor(key: ContractKey, facts: ContractFacts) {
     this.key = key;
@@ -32,6 +36,12 @@ export class ContractState implements ContractFacts {
     this.statusSinceMs = facts.statusSinceMs;
     this.statusReason = facts.statusReason;
     this.snapshot = facts.snapshot;
+  }
+
+  /** What has been written of this state's fields, and of what is below it. It goes with the state. */
+  get texts(): ObjectTexts {
+    this.#texts ??= new ObjectTexts(this);
+    return this.#texts;
   }
 
   /** The state of a contract that has just been asked for. */

@@ -47,12 +47,15 @@ export class SubscriptionPlace {
     this.#quota = quota;
     this.wish = wish;
     this.projection = projection;
+    projection.acquire();
   }
 
   /** Gives it back; harmless when repeated. */
   giveBack(): void {
     const quota = this.#quota;
+    if (quota === undefined) return;
     this.#quota = undefined;
-    quota?.unsubscribe(this.wish.keys, this.projection);
+    this.projection.release();
+    quota.unsubscribe(this.wish.keys, this.projection);
   }
 }

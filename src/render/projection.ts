@@ -7,13 +7,23 @@ import {
   isObjectType,
   OperationTypeNode,
 } from 'graphql';
+import { LRUCache } from 'lru-cache';
 import type { ContractState } from '../hub/contract-state.ts';
-import type { Logger } from '../observability/log.ts';
 import type { GatewayContext } from '../schema/resolver-context.ts';
-import { FieldTexts } from './plan.ts';
+import { FieldTexts } from './field-texts.ts';
 import { RenderedStates } from './rendered-states.ts';
-import { type ClientOperation, contractWriter, executedAnswer } from './rendering.ts';
+import {
+  type ClientOperation,
+  contractWriter,
+  executedAnswer,
+  type ToldError,
+} from './rendering.ts';
 import { type SelectedField, selectedFields } from './selection.ts';
+
+/** How many projections are remembered that nobody uses, and in characters of what they select. */
+const MOST_UNUSED = 1_000;
+const MOST_UNUSED_CHARACTERS = 1024 * 1024;
+const NOTHING = Buffer.alloc(0);
 
 /**
  * What clients see of a contract's states: the selection under `contractUpdates`, shared by all clients
@@ -25,25 +35,43 @@ export class Projection {
   readonly #rendered: () => void;
   /** Most states are rendered and sent to everybody before the next one comes. */
   #lastState: ContractState | undefined;
-  #lastPayload: Buffer = Buffer.alloc(0);
+  #lastPayload: Buffer = NOTHING;
   readonly #payloads: RenderedStates<Buffer>;
   readonly #renderer: number;
+  readonly #usage: (isUsed: boolean) => void;
+  #users = 0;
 
   /**
    * @param payloads where all projections keep what they have rendered
    * @param rendered called for each state that is rendered
+   * @param usage told of the first user and that the last one has gone
    */
   constructor(
     responseKey: string,
     render: (state: ContractState) => string,
     payloads: RenderedStates<Buffer>,
     rendered: () => void,
+    usage: (isUsed: boolean) => void = () => {},
   ) {
     this.#responseKey = responseKey;
     this.#render = render;
     this.#payloads = payloads;
     this.#renderer = payloads.register();
     this.#rendered = rendered;
+    this.#usage = usage;
+  }
+
+  /** A subscription sees states through this, until it says {@link release}. */
+  acquire(): void {
+    if (this.#users++ === 0) this.#usage(true);
+  }
+
+  /** A subscription that acquired this has ended. */
+  release(): void {
+    if (--this.#users > 0) return;
+    this.#lastState = undefined;
+    this.#lastPayload = NOTHING;
+    this.#usage(false);
   }
 
   /** The answer for a state: the JSON text of an execution result, UTF-8. Never to be written to. */
@@ -72,25 +100,32 @@ export class Projection {
   }
 }
 
-/** The projections in use, found by what they select. */
+/**
+ * The projections, found by what they select: those in use, and some of those that nobody uses now, for
+ * clients come back with what they had.
+ */
 export class Projections {
   readonly #schema: GraphQLSchema;
-  readonly #log: Logger;
+  readonly #toldError: ToldError;
   readonly #context: GatewayContext;
   /** The leaves of every state, for whoever writes states with the same context. */
   readonly texts = new FieldTexts();
   readonly #payloads = new RenderedStates<Buffer>();
-  readonly #projections = new Map<string, WeakRef<Projection>>();
-  readonly #unused = new FinalizationRegistry<string>((selection) => {
-    if (this.#projections.get(selection)?.deref() === undefined)
-      this.#projections.delete(selection);
+  readonly #used = new Map<string, Projection>();
+  readonly #unused = new LRUCache<string, Projection>({
+    max: MOST_UNUSED,
+    maxSize: MOST_UNUSED_CHARACTERS,
+    sizeCalculation: (_projection, selection) => selection.length,
   });
   #renderings = 0;
 
-  /** @param context what states are rendered with: nobody's in particular, for the text is everybody's */
-  constructor(schema: GraphQLSchema, log: Logger, context: GatewayContext) {
+  /**
+   * @param toldError what clients are told of something that was thrown
+   * @param context what states are rendered with: nobody's in particular, for the text is everybody's
+   */
+  constructor(schema: GraphQLSchema, toldError: ToldError, context: GatewayContext) {
     this.#schema = schema;
-    this.#log = log;
+    this.#toldError = toldError;
     this.#context = context;
   }
 
@@ -101,7 +136,7 @@ export class Projections {
 
   /** The projections in use. */
   get size(): number {
-    return this.#projections.size;
+    return this.#used.size;
   }
 
   /**
@@ -116,7 +151,7 @@ export class Projections {
     if (!isObjectType(contract)) throw new TypeError('expected a subscription to contractUpdates');
     const { responseKey, fields } = root as SelectedField;
     const selection = JSON.stringify([responseKey, fields]);
-    const known = this.#projections.get(selection)?.deref();
+    const known = this.#used.get(selection) ?? this.#unused.get(selection);
     if (known !== undefined) return known;
     const write = contractWriter(contract, fields, this.texts);
     const head = `{"data":{${JSON.stringify(responseKey)}:`;
@@ -126,14 +161,29 @@ export class Projections {
       } catch {
         // Whatever went wrong, graphql-js says it as the specification wants it said.
       }
-      return executedAnswer(this.#schema, operation, this.#context, state, this.#log);
+      return executedAnswer(this.#schema, operation, this.#context, state, this.#toldError);
     };
-    const projection = new Projection(responseKey, render, this.#payloads, () => {
-      this.#renderings++;
-    });
-    this.#projections.set(selection, new WeakRef(projection));
-    this.#unused.register(projection, selection);
+    const projection = new Projection(
+      responseKey,
+      render,
+      this.#payloads,
+      () => this.#renderings++,
+      (isUsed) => this.#noteUsage(selection, projection, isUsed),
+    );
+    this.#unused.set(selection, projection);
     return projection;
+  }
+
+  #noteUsage(selection: string, projection: Projection, isUsed: boolean): void {
+    if (isUsed) {
+      // One that was let go before its first user came leaves its place to whoever has taken it since.
+      if (!this.#used.has(selection)) this.#used.set(selection, projection);
+      this.#unused.delete(selection);
+    } else {
+      if (this.#used.get(selection) !== projection) return;
+      this.#used.delete(selection);
+      this.#unused.set(selection, projection);
+    }
   }
 
   #selectedRoots({ document, operationName, variables }: ClientOperation): SelectedField[] {

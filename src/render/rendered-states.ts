@@ -1,29 +1,28 @@
 import type { ContractState } from '../hub/contract-state.ts';
-import { attachment } from '../lib/attachment.ts';
 
 /** The most that is kept with one state; past that it is made anew. */
 const MOST_KEPT = 256;
 
-/** What has been made of states, kept with each of them for as long as it lives. */
-export class RenderedStates<V> {
-  readonly #kept = attachment<Map<number, V>>();
-  #renderers = 0;
+/** The numbers of all renderers of the process: each state keeps what all of them have made of it. */
+let renderers = 0;
 
+/** What has been made of states, kept by each of them for as long as it lives. */
+export class RenderedStates<V> {
   /** A number for somebody who renders states; nobody else ever has it. */
   register(): number {
-    return this.#renderers++;
+    return renderers++;
   }
 
   /** What a renderer has made of a state; `undefined` where it has not, or where it is not kept. */
   get(state: ContractState, renderer: number): V | undefined {
-    return this.#kept.get(state)?.get(renderer);
+    return state.renderings?.get(renderer) as V | undefined;
   }
 
   /** Keeps what a renderer has made of a state. */
   set(state: ContractState, renderer: number, made: V): void {
-    const kept = this.#kept.get(state);
+    const kept = state.renderings;
     if (kept === undefined) {
-      this.#kept.set(state, new Map([[renderer, made]]));
+      state.renderings = new Map([[renderer, made]]);
       return;
     }
     // What is kept for renderers that are gone must not grow while a contract stays as it is.

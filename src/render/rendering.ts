@@ -2,14 +2,14 @@ import {
   type DocumentNode,
   type ExecutionArgs,
   execute,
+  type GraphQLError,
   type GraphQLObjectType,
   type GraphQLSchema,
 } from 'graphql';
 import type { ContractState } from '../hub/contract-state.ts';
-import type { Logger } from '../observability/log.ts';
-import { clientError } from '../operation/client-error.ts';
 import type { GatewayContext } from '../schema/resolver-context.ts';
-import { compilePlan, type FieldTexts, NotPlannable } from './plan.ts';
+import type { FieldTexts } from './field-texts.ts';
+import { compilePlan, NotPlannable } from './plan.ts';
 import type { SelectedField, VariableValues } from './selection.ts';
 
 /** An operation as a client sent it, parsed and valid. */
@@ -29,12 +29,16 @@ export function contractWriter(
   texts: FieldTexts,
 ): ContractWriter | undefined {
   try {
-    return compilePlan(type, fields, texts);
+    const write = compilePlan(type, fields, texts);
+    return (state, context) => write(state, context, state.texts);
   } catch (error) {
     if (error instanceof NotPlannable) return undefined;
     throw error;
   }
 }
+
+/** What clients are told of something that was thrown. */
+export type ToldError = (error: unknown) => GraphQLError;
 
 /** The whole answer of a subscription for one state, as graphql-js gives it. */
 export function executedAnswer(
@@ -42,7 +46,7 @@ export function executedAnswer(
   operation: ClientOperation,
   contextValue: GatewayContext,
   rootValue: ContractState,
-  log: Logger,
+  toldError: ToldError,
 ): string {
   const args: ExecutionArgs = {
     schema,
@@ -56,6 +60,6 @@ export function executedAnswer(
   if (result instanceof Promise) throw new TypeError('expected an answer at once');
   const { data, errors } = result as { data?: unknown; errors?: readonly unknown[] };
   if (errors === undefined) return JSON.stringify({ data });
-  const told = errors.map((error) => clientError(error, log).toJSON());
+  const told = errors.map((error) => toldError(error).toJSON());
   return JSON.stringify({ data, errors: told });
 }

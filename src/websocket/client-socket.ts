@@ -1,7 +1,7 @@
 import { type RawData, WebSocket } from 'ws';
 import type { ContractPatterns } from '../access/patterns.ts';
 import type { ConnectionQuota } from '../access/quota.ts';
-import type { ConnectionWriter } from '../fanout/connection-writer.ts';
+import type { ConnectionWriter, ReadingOwner } from '../fanout/connection-writer.ts';
 import type { AccessedClient, ConnectionIdentity } from './connection-identity.ts';
 
 /** An operation of a connection, from its `subscribe` message to its end. */
@@ -34,7 +34,7 @@ export type ProtocolPhase = 'opened' | 'initialising' | 'acknowledged';
  * A client's WebSocket with what belongs to it. Its listeners are everybody's, so that thousands of idle
  * connections hold few objects each.
  */
-export class ClientSocket extends WebSocket implements AccessedClient {
+export class ClientSocket extends WebSocket implements AccessedClient, ReadingOwner {
   identity!: ConnectionIdentity;
   writer!: ConnectionWriter;
   #phase: ProtocolPhase = 'opened';
@@ -51,6 +51,7 @@ export class ClientSocket extends WebSocket implements AccessedClient {
     this.identity = identity;
     this.writer = writer;
     this.on('message', receive);
+    this.on('ping', answerPing);
     this.on('error', breakDown);
     this.on('close', leave);
   }
@@ -66,6 +67,28 @@ export class ClientSocket extends WebSocket implements AccessedClient {
 
   get quota(): ConnectionQuota {
     return this.identity.quota;
+  }
+
+  // A client that takes nothing is not read from: what it asks for would only wait behind the rest.
+  clogged(): void {
+    this.pause();
+  }
+
+  flowing(): void {
+    this.resume();
+  }
+
+  override close(code?: number, reason?: string | Buffer): void {
+    // The answer to a close frame has to be read.
+    this.resume();
+    super.close(code, reason);
+  }
+
+  /** A ping of the WebSocket protocol: its answer counts as anything else that is written. */
+  answerPing(data: Buffer): void {
+    if (this.readyState !== this.OPEN) return;
+    this.pong(data);
+    this.writer.check();
   }
 
   /** When the client was last noticed to have sent anything, by `performance.now()`; looks once more. */
@@ -122,6 +145,10 @@ export class ClientSocket extends WebSocket implements AccessedClient {
 
 function receive(this: WebSocket, data: RawData): void {
   if (this instanceof ClientSocket) this.receive(String(data));
+}
+
+function answerPing(this: WebSocket, data: Buffer): void {
+  if (this instanceof ClientSocket) this.answerPing(data);
 }
 
 function breakDown(this: WebSocket, error: Error): void {

@@ -1,7 +1,6 @@
 import type { GraphQLError } from 'graphql';
 import type { ContractPatterns } from '../access/patterns.ts';
-import { wireIdOf } from '../fanout/frame-batch.ts';
-import type { CarriedSubscription } from '../fanout/tick-log.ts';
+import type { CarriedSubscription, FrameEncoder } from '../fanout/frame-encoder.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import { ContractSubscription } from '../hub/contract-subscription.ts';
 import type { ContractHub } from '../hub/hub.ts';
@@ -10,6 +9,7 @@ import type { SubscriptionPlace } from '../operation/admitted-subscription.ts';
 import type { Projection } from '../render/projection.ts';
 import { forbiddenContract } from '../schema/coded-error.ts';
 import type { ClientOperation, ClientSocket } from './client-socket.ts';
+import { NextFrames, nextMessage, ownTextOf } from './next-frames.ts';
 
 /** A subscription whose updates go straight to its connection. */
 export class SocketSubscription
@@ -17,7 +17,8 @@ export class SocketSubscription
   implements CarriedSubscription, ClientOperation
 {
   readonly id: string;
-  readonly wireId: string;
+  readonly ownText: string;
+  readonly encoder: FrameEncoder;
   readonly projection: Projection;
   readonly #client: ClientSocket;
   readonly #place: SubscriptionPlace;
@@ -37,8 +38,9 @@ export class SocketSubscription
   ) {
     super(hub, place.wish);
     this.id = id;
-    this.wireId = wireIdOf(id);
+    this.ownText = ownTextOf(id);
     this.projection = place.projection;
+    this.encoder = NextFrames.of(place.projection);
     this.#client = client;
     this.#place = place;
     this.#span = span;
@@ -51,7 +53,8 @@ export class SocketSubscription
   /** Begins with what may not be seen. */
   override open(): void {
     for (const key of this.wish.refusedKeys ?? []) {
-      this.#client.writer.send(this, this.projection.refusal(forbiddenContract(key)));
+      const refusal = this.projection.refusal(forbiddenContract(key));
+      this.#client.writer.send(nextMessage(this.ownText, refusal));
     }
     super.open();
     if (this.wish.keys.length === 0) this.end();
@@ -95,6 +98,7 @@ export class SocketSubscription
   #close(): boolean {
     if (this.#state === 'over') return false;
     this.#state = 'over';
+    this.#client.writer.forget(this);
     this.close();
     this.#place.giveBack();
     this.#client.disown(this);

@@ -53,13 +53,15 @@ export class WebSocketEndpoint implements ClientSocketOwner {
 
   constructor(gateway: WebSocketGateway, admission: Admission) {
     this.#gateway = gateway;
-    this.#fanOut = new FanOut(gateway.hub, gateway.slowReaders, gateway.flushed);
+    this.#fanOut = new FanOut(gateway.slowReaders, gateway.flushed, gateway.log);
     this.#server = new WebSocketServer({
       WebSocket: ClientSocket,
       noServer: true,
       clientTracking: false,
       maxPayload: gateway.maxMessageBytes,
       perMessageDeflate: gateway.compression,
+      // The writer counts what is written, pongs too.
+      autoPong: false,
       handleProtocols,
     });
     this.#protocol = new TransportProtocol(gateway, admission, this.#introductions);
@@ -146,7 +148,7 @@ export class WebSocketEndpoint implements ClientSocketOwner {
     const { log, access } = this.#gateway;
     const number = ++this.#opened;
     const identity = new ConnectionIdentity(access, quota, client, handshakeToken, number, log);
-    client.take(this, identity, new ConnectionWriter(client, socket, this.#fanOut));
+    client.take(this, identity, new ConnectionWriter(client, socket, this.#fanOut, client));
     log.debug({ connectionId: identity.id, address: quota.address }, 'a client has connected');
     this.#clients.add(client);
     this.#introductions.add(client);
@@ -171,8 +173,11 @@ export class WebSocketEndpoint implements ClientSocketOwner {
   #ping(): void {
     const deadSinceMs = performance.now() - PING_INTERVAL_MS - this.#gateway.slowReaders.stallMs;
     for (const client of this.#clients) {
+      // Who is not read from cannot be heard of; whether they take anything is looked at elsewhere.
+      if (client.writer.isClogged) continue;
       if (client.heardOfAtMs() < deadSinceMs) client.terminate();
       else client.ping();
+      client.writer.check();
     }
   }
 }

@@ -1,0 +1,53 @@
+/** The most texts of fields with a selection of their own that are kept of one object. */
+const MOST_SELECTIONS = 256;
+
+/**
+ * What has been written of an immutable object's fields, and of the objects below it: a tree beside the
+ * object's own. Which field has which place is the renderers' business.
+ */
+export class ObjectTexts {
+  readonly #of: object;
+  /** The texts of leaves, by place. */
+  readonly leaves: (string | undefined)[] = [];
+  /** The texts of fields with a selection of their own, by what stands for field and selection. */
+  #selections: Map<object, string> | undefined;
+  readonly #below: ObjectTexts[][] = [];
+
+  /** @param of the object that the texts are of */
+  constructor(of: object) {
+    this.#of = of;
+  }
+
+  /** The text of a field with a selection of its own; `undefined` where none is kept. */
+  ofSelection(field: object): string | undefined {
+    return this.#selections?.get(field);
+  }
+
+  /** Keeps the text of a field with a selection of its own. */
+  keep(field: object, text: string): void {
+    this.#selections ??= new Map();
+    // What is kept for selections that are gone must not grow while a contract stays as it is.
+    if (this.#selections.size >= MOST_SELECTIONS) this.#selections.clear();
+    this.#selections.set(field, text);
+  }
+
+  /**
+   * The texts of an object below.
+   *
+   * @param place the field that it was read from
+   * @param index where it stands in the field's list; 0 where it is none
+   */
+  below(place: number, index: number, object: object): ObjectTexts {
+    let texts = this.#below[place];
+    if (texts === undefined) {
+      texts = [];
+      this.#below[place] = texts;
+    }
+    const known = texts[index];
+    // A field read with other arguments may have another object there.
+    if (known !== undefined && known.#of === object) return known;
+    const made = new ObjectTexts(object);
+    texts[index] = made;
+    return made;
+  }
+}
