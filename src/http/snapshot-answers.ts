@@ -1,8 +1,8 @@
 import { type GraphQLObjectType, type GraphQLSchema, getNamedType, isObjectType } from 'graphql';
+import { LRUCache } from 'lru-cache';
 import type { Principal } from '../access/principal.ts';
 import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
-import { RecentMap } from '../lib/recent-map.ts';
 import type { Admission } from '../operation/admission.ts';
 import {
   type Asker,
@@ -13,13 +13,17 @@ import type { OperationRequest } from '../operation/operation-request.ts';
 import type { FieldTexts } from '../render/field-texts.ts';
 import { RenderedStates } from '../render/rendered-states.ts';
 import { type ContractWriter, contractWriter } from '../render/rendering.ts';
-import { leafCount, type SelectedField } from '../render/selection.ts';
+import { fieldCost, type SelectedField } from '../render/selection.ts';
 import { checkedWaitMs, contractKeys, oneContractKey } from '../schema/contract-arguments.ts';
 import type { GatewayContext } from '../schema/resolver-context.ts';
 
-/** How many different requests are remembered, and how long each may be. */
-const MOST_REQUESTS = 1_000;
+/** How much memory requests, and selections, are remembered in, in bytes, and how long each may be. */
+const MOST_BYTES = 8 * 1024 * 1024;
 const MOST_REMEMBERED_CHARACTERS = 10_000;
+/** What a request, a contract that it asks for, and a character of a selection's text take, about. */
+const REQUEST_BYTES = 1_000;
+const KEY_BYTES = 200;
+const SELECTION_CHARACTER_BYTES = 20;
 
 /** A field of a query that asks for contracts, ready to be answered. */
 interface ContractField {
@@ -30,7 +34,7 @@ interface ContractField {
   readonly keys: readonly ContractKey[] | undefined;
   readonly selection: Selection;
   /** What one contract costs. */
-  readonly leaves: number;
+  readonly cost: number;
 }
 
 /** A selection on contracts, and the text of each contract's state that it was last written for. */
@@ -66,8 +70,17 @@ export class SnapshotAnswers {
   readonly #admission: Admission;
   readonly #fieldTexts: FieldTexts;
   readonly #texts = new RenderedStates<string>();
-  readonly #selections = new Map<string, Selection>();
-  readonly #requests = new RecentMap<string, readonly ContractField[] | undefined>(MOST_REQUESTS);
+  readonly #selections = new LRUCache<string, Selection>({
+    maxSize: MOST_BYTES,
+    sizeCalculation: (_selection, text) => REQUEST_BYTES + SELECTION_CHARACTER_BYTES * text.length,
+  });
+  /** What is asked for by requests; nothing for those that must be executed. */
+  readonly #requests = new LRUCache<string, readonly ContractField[]>({
+    maxSize: MOST_BYTES,
+    sizeCalculation: (fields, id) =>
+      fields.reduce((bytes, { keys }) => bytes + KEY_BYTES * (keys?.length ?? 0), REQUEST_BYTES) +
+      2 * id.length,
+  });
 
   constructor(
     gateway: OperationGateway,
@@ -99,7 +112,7 @@ export class SnapshotAnswers {
       for (const field of fields) {
         const states = this.#states(field, principal);
         if (states === undefined) return undefined;
-        cost += states.length * field.leaves;
+        cost += states.length * field.cost;
         if (cost > this.#gateway.maxCost) return undefined;
         const texts = states.map((state) => field.selection.textOf(state, context));
         text += before + field.head + (field.isList ? `[${texts.join(',')}]` : texts[0]);
@@ -129,10 +142,12 @@ export class SnapshotAnswers {
 
   #fields(id: string, read: () => OperationRequest): readonly ContractField[] | undefined {
     if (id.length > MOST_REMEMBERED_CHARACTERS) return undefined;
-    if (this.#requests.has(id)) return this.#requests.get(id);
-    const fields = this.#readFields(read);
-    this.#requests.set(id, fields);
-    return fields;
+    let fields = this.#requests.get(id);
+    if (fields === undefined) {
+      fields = this.#readFields(read) ?? [];
+      this.#requests.set(id, fields);
+    }
+    return fields.length > 0 ? fields : undefined;
   }
 
   #readFields(read: () => OperationRequest): ContractField[] | undefined {
@@ -158,14 +173,13 @@ export class SnapshotAnswers {
     const selection = this.#selection(contract, fields);
     if (selection === undefined) return undefined;
     const head = `${JSON.stringify(responseKey)}:`;
-    const leaves = leafCount(field);
+    const cost = fieldCost(field);
     if (fieldName === 'contract') {
       const key = oneContractKey(args['name'] as string | null, args['id'] as string | null);
-      return { head, isList: false, keys: [key], selection, leaves };
+      return { head, isList: false, keys: [key], selection, cost };
     }
     const lists = args as { names?: string[] | null; ids?: string[] | null };
-    if (!lists.names && !lists.ids)
-      return { head, isList: true, keys: undefined, selection, leaves };
+    if (!lists.names && !lists.ids) return { head, isList: true, keys: undefined, selection, cost };
     const { access } = this.#gateway;
     const given = (lists.names?.length ?? 0) + (lists.ids?.length ?? 0);
     // Who asks for too many is told, and counted, by whoever executes it.
@@ -174,7 +188,7 @@ export class SnapshotAnswers {
       if (typeof key !== 'string') throw key;
       return key;
     });
-    return { head, isList: true, keys, selection, leaves };
+    return { head, isList: true, keys, selection, cost };
   }
 
   #selection(type: GraphQLObjectType, fields: readonly SelectedField[]): Selection | undefined {
@@ -183,7 +197,6 @@ export class SnapshotAnswers {
     if (known !== undefined) return known;
     const write = contractWriter(type, fields, this.#fieldTexts);
     if (write === undefined) return undefined;
-    if (this.#selections.size >= MOST_REQUESTS) this.#selections.clear();
     const selection = new Selection(write, this.#texts);
     this.#selections.set(name, selection);
     return selection;

@@ -28,6 +28,8 @@ export class ContractState implements ContractFacts {
   readonly snapshot: NumberedSnapshot | null;
   /** What renderers have made of this state, each under a number of its own. It goes with the state. */
   renderings: Map<number, unknown> | undefined = undefined;
+  /** How much that is. */
+  renderingBytes = 0;
   #texts: ObjectTexts | undefined;
 
   constructor(key: ContractKey, facts: ContractFacts) {

@@ -1,5 +1,6 @@
-/** The most texts of fields with a selection of their own that are kept of one object. */
+/** The most that is kept of one object's fields with a selection of their own, in texts and characters. */
 const MOST_SELECTIONS = 256;
+const MOST_CHARACTERS = 16 * 1024;
 
 /**
  * What has been written of an immutable object's fields, and of the objects below it: a tree beside the
@@ -11,6 +12,7 @@ export class ObjectTexts {
   readonly leaves: (string | undefined)[] = [];
   /** The texts of fields with a selection of their own, by what stands for field and selection. */
   #selections: Map<object, string> | undefined;
+  #characters = 0;
   readonly #below: ObjectTexts[][] = [];
 
   /** @param of the object that the texts are of */
@@ -25,10 +27,16 @@ export class ObjectTexts {
 
   /** Keeps the text of a field with a selection of its own. */
   keep(field: object, text: string): void {
+    if (text.length > MOST_CHARACTERS) return;
     this.#selections ??= new Map();
     // What is kept for selections that are gone must not grow while a contract stays as it is.
-    if (this.#selections.size >= MOST_SELECTIONS) this.#selections.clear();
+    const isFull = this.#selections.size >= MOST_SELECTIONS;
+    if (isFull || this.#characters + text.length > MOST_CHARACTERS) {
+      this.#selections.clear();
+      this.#characters = 0;
+    }
     this.#selections.set(field, text);
+    this.#characters += text.length;
   }
 
   /**

@@ -34,7 +34,6 @@ export type AdmittedOperation = AdmittedExecution | AdmittedSubscription;
 interface ResolvedOperation {
   readonly document: DocumentNode;
   readonly operation: OperationDefinitionNode;
-  readonly type: GraphQLObjectType;
   readonly variables: Readonly<Record<string, unknown>>;
   /** Its root fields, after `@skip` and `@include`. */
   readonly fields: readonly SelectedField[];
@@ -73,10 +72,10 @@ export class Admission {
     const principal = asker.who();
     const { transport, requestId } = asker;
     log.debug({ transport, requestId, principal: principal.id }, 'an operation begins');
-    const { operation, type, document, variables, fields } = this.#counted(request);
+    const { operation, document, variables, fields } = this.#counted(request);
     const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION;
     const root = isSubscription ? onlyField(operation, fields) : undefined;
-    const cost = operationCost(type, fields, principal.contracts, hub);
+    const cost = operationCost(fields, principal.contracts, hub);
     if (cost > maxCost) throw access.tooCostly(cost, maxCost);
     const operationName = request.operationName;
     if (root === undefined) {
@@ -139,7 +138,7 @@ export class Admission {
     if (variables === undefined) throw new OperationRefused(faults ?? []);
     const fields = selectedFields(this.#schema, document, type, selectionSet, variables);
     checkFields(type, fields);
-    return { document, operation, type, variables, fields };
+    return { document, operation, variables, fields };
   }
 }
 

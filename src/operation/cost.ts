@@ -1,26 +1,22 @@
-import { type GraphQLObjectType, getNamedType, isObjectType } from 'graphql';
 import type { ContractPatterns } from '../access/patterns.ts';
 import { contractKey } from '../contract/key.ts';
 import type { ContractHub } from '../hub/hub.ts';
-import { leafCount, type SelectedField } from '../render/selection.ts';
+import { fieldCost, type SelectedField } from '../render/selection.ts';
 
 /**
- * What an operation costs: for each of its fields the number of leaves selected below it, times the
- * contracts that it asks for. What may not be seen costs nothing: its cost would tell of it.
+ * What an operation costs: for each of its fields what is selected below it, times the contracts that it
+ * asks for. What may not be seen costs nothing: its cost would tell of it.
  *
- * @param type the operation's root type
- * @param fields its root fields
+ * @param fields the operation's root fields
  */
 export function operationCost(
-  type: GraphQLObjectType,
   fields: readonly SelectedField[],
   contracts: ContractPatterns,
   hub: ContractHub,
 ): number {
   let cost = 0;
   for (const field of fields) {
-    const below = getNamedType(type.getFields()[field.fieldName]?.type);
-    cost += (isObjectType(below) ? leafCount(field) : 1) * contractsOf(field, contracts, hub);
+    cost += fieldCost(field) * contractsOf(field, contracts, hub);
   }
   return cost;
 }

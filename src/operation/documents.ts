@@ -9,15 +9,17 @@ import {
   type ValidationRule,
   validate,
 } from 'graphql';
-import { RecentMap } from '../lib/recent-map.ts';
+import { LRUCache } from 'lru-cache';
 import { codedError, type ErrorCode, placedError } from '../schema/coded-error.ts';
 import { type DocumentLimits, longName, sizeRule } from './document-limits.ts';
 import { type DocumentRequest, hashOf, type TrustedDocuments } from './trusted-documents.ts';
 
-/** How many documents are remembered. */
-const MOST_DOCUMENTS = 1_000;
-/** Longer documents are not remembered: a few of them would fill the memory that many short ones need. */
-const MOST_REMEMBERED_CHARACTERS = 10_000;
+/** How much memory documents are kept in, in bytes, and how much of it one may take. */
+const MOST_BYTES = 32 * 1024 * 1024;
+const MOST_BYTES_EACH = MOST_BYTES / 16;
+/** What a document's tree takes for each character of its text: 65 to 240 bytes, measured. */
+const TREE_BYTES_A_CHARACTER = 250;
+const FAULT_BYTES = 2_000;
 
 /** As many faults of a document are told: the first few say what is wrong. */
 const MOST_ERRORS = 10;
@@ -33,11 +35,16 @@ export class Documents {
   readonly #limits: DocumentLimits;
   readonly #trusted: TrustedDocuments | undefined;
   readonly #rules: readonly ValidationRule[];
-  readonly #prepared = new RecentMap<string, PreparedDocument>(MOST_DOCUMENTS);
+  readonly #prepared = new LRUCache<string, PreparedDocument>({
+    maxSize: MOST_BYTES,
+    maxEntrySize: MOST_BYTES_EACH,
+    sizeCalculation: ({ document, errors = [] }, source) =>
+      2 * source.length +
+      (document ? TREE_BYTES_A_CHARACTER * source.length : 0) +
+      FAULT_BYTES * (1 + errors.length),
+  });
 
-  /**
-   * @param trusted where there are any, only these documents may be executed
-   */
+  /** @param trusted where there are any, only these documents may be executed */
   constructor(
     schema: GraphQLSchema,
     limits: DocumentLimits,
@@ -71,13 +78,8 @@ export class Documents {
   /** Never throws: what is wrong with the document comes as errors. */
   prepare(source: string): PreparedDocument {
     const known = this.#prepared.get(source);
-    if (known !== undefined) {
-      // Putting it back at the end makes the one at the front the least recently used.
-      this.#prepared.set(source, known);
-      return known;
-    }
+    if (known !== undefined) return known;
     const prepared = this.#read(source);
-    if (source.length > MOST_REMEMBERED_CHARACTERS) return prepared;
     this.#prepared.set(source, prepared);
     return prepared;
   }

@@ -1,13 +1,14 @@
 import type { ContractState } from '../hub/contract-state.ts';
 
-/** The most that is kept with one state; past that it is made anew. */
+/** The most that is kept with one state, in renderings and in bytes; past that it is made anew. */
 const MOST_KEPT = 256;
+const MOST_KEPT_BYTES = 128 * 1024;
 
 /** The numbers of all renderers of the process: each state keeps what all of them have made of it. */
 let renderers = 0;
 
 /** What has been made of states, kept by each of them for as long as it lives. */
-export class RenderedStates<V> {
+export class RenderedStates<V extends { readonly length: number }> {
   /** A number for somebody who renders states; nobody else ever has it. */
   register(): number {
     return renderers++;
@@ -20,13 +21,20 @@ export class RenderedStates<V> {
 
   /** Keeps what a renderer has made of a state. */
   set(state: ContractState, renderer: number, made: V): void {
-    const kept = state.renderings;
-    if (kept === undefined) {
+    const bytes = made.length;
+    if (bytes > MOST_KEPT_BYTES) return;
+    const { renderings } = state;
+    if (renderings === undefined) {
       state.renderings = new Map([[renderer, made]]);
+      state.renderingBytes = bytes;
       return;
     }
     // What is kept for renderers that are gone must not grow while a contract stays as it is.
-    if (kept.size >= MOST_KEPT) kept.clear();
-    kept.set(renderer, made);
+    if (renderings.size >= MOST_KEPT || state.renderingBytes + bytes > MOST_KEPT_BYTES) {
+      renderings.clear();
+      state.renderingBytes = 0;
+    }
+    renderings.set(renderer, made);
+    state.renderingBytes += bytes;
   }
 }

@@ -13,6 +13,7 @@ import {
   Kind,
   type SelectionSetNode,
 } from 'graphql';
+import { codedError } from '../schema/coded-error.ts';
 
 /**
  * A selection with everything resolved that a client can write in different ways: fragments are spread,
@@ -27,11 +28,22 @@ export interface SelectedField {
   readonly fields: readonly SelectedField[];
 }
 
-/** How many leaves are selected below a field. */
-export function leafCount({ fields }: SelectedField): number {
-  let count = 0;
-  for (const field of fields) count += field.fields.length === 0 ? 1 : leafCount(field);
-  return count;
+/** As many nodes of a document are looked at, each time that a fragment is spread anew. */
+const MOST_NODES = 20_000;
+
+/** A response key that is longer than this, in characters, counts as several fields. */
+const KEY_CHARACTERS = 32;
+/** What a field counts as whose values are longer than those of all others: IME's own message. */
+const LONG_FIELDS: Readonly<Record<string, number>> = { raw: 32 };
+
+/**
+ * What a field of an answer costs: the leaves selected below it, or one for a leaf. What makes an answer
+ * long counts as more, so that the cost bounds the answer's bytes: long response keys, long values.
+ */
+export function fieldCost({ fieldName, responseKey, fields }: SelectedField): number {
+  const keys = Math.floor(responseKey.length / KEY_CHARACTERS);
+  if (fields.length === 0) return keys + (LONG_FIELDS[fieldName] ?? 1);
+  return fields.reduce((cost, field) => cost + fieldCost(field), keys);
 }
 
 /** What an operation's variables are, after coercion. */
@@ -40,7 +52,7 @@ export type VariableValues = Readonly<Record<string, unknown>>;
 /**
  * Reads a selection on an object type below which every type is an object type or a leaf.
  *
- * @throws GraphQLError where an argument's value does not fit
+ * @throws GraphQLError where an argument's value does not fit, or where it comes to too much
  */
 export function selectedFields(
   schema: GraphQLSchema,
@@ -54,6 +66,7 @@ export function selectedFields(
     if (definition.kind === Kind.FRAGMENT_DEFINITION)
       fragments.set(definition.name.value, definition);
   }
+  let visited = 0;
   return read([selectionSet], type);
 
   function read(
@@ -61,7 +74,9 @@ export function selectedFields(
     parent: GraphQLObjectType,
   ): SelectedField[] {
     const nodes = new Map<string, FieldNode[]>();
-    for (const set of sets) if (set !== undefined) collect(set, parent, nodes, new Set());
+    // Equal fields are one: what one of them spreads is not spread once more for another.
+    const spread = new Set<string>();
+    for (const set of sets) if (set !== undefined) collect(set, parent, nodes, spread);
     return Array.from(nodes, ([responseKey, [first, ...others]]) => {
       const node = first as FieldNode;
       const fieldName = node.name.value;
@@ -85,6 +100,10 @@ export function selectedFields(
     spread: Set<string>,
   ): void {
     for (const selection of set.selections) {
+      if (++visited > MOST_NODES) {
+        const message = `expected a selection of at most ${MOST_NODES} fields once its fragments are spread`;
+        throw codedError('QUERY_TOO_COMPLEX', message);
+      }
       if (getDirectiveValues(GraphQLSkipDirective, selection, variables)?.['if'] === true) continue;
       if (getDirectiveValues(GraphQLIncludeDirective, selection, variables)?.['if'] === false)
         continue;
