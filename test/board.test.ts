@@ -182,7 +182,7 @@ describe.skipIf(!hasProgram('chromium', CHROMIUM))('the market board', () => {
     await accessible(page);
     await page.getByRole('button', { name: 'English' }).click();
     await page.getByRole('heading', { name: 'IME market board' }).waitFor();
-    expect(await page.evaluate(() => document.dir)).toBe('ltr');
+    await page.waitForFunction(() => document.dir === 'ltr');
   });
 
   test('fits a phone of 360 pixels, list and contract', async () => {

@@ -439,7 +439,11 @@ describe('other pages', () => {
     }
     const preflight = await fetch(`${gateway.url}/graphql`, {
       method: 'OPTIONS',
-      headers: { ...friend, 'access-control-request-method': 'POST' },
+      headers: {
+        ...friend,
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'authorization',
+      },
     });
     expect(preflight.status).toBe(204);
     expect(preflight.headers.get('access-control-allow-origin')).toBe('https://app.example.com');

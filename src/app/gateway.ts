@@ -159,7 +159,7 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
     addresses,
   );
   const webSockets = new WebSocketEndpoint(serverGateway, admission);
-  const server = new GatewayServer(serverGateway, endpoint, webSockets, addresses);
+  const server = new GatewayServer(serverGateway, schema, endpoint, webSockets, addresses);
   const serverReport = (): ServerReport => {
     const { counts } = webSockets;
     return {

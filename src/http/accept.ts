@@ -9,5 +9,8 @@ export function preferredMediaType(
   accept: string | undefined,
   offered: readonly string[],
 ): string | undefined {
-  return new Negotiator({ headers: { accept } }).mediaType([...offered]);
+  // An empty header says as little as none.
+  return new Negotiator({ headers: { accept: accept?.trim() || undefined } }).mediaType([
+    ...offered,
+  ]);
 }

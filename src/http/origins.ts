@@ -2,8 +2,12 @@ import type { IncomingMessage } from 'node:http';
 import type { ClientAddresses } from './client-address.ts';
 
 const PREFLIGHT_MAX_AGE_S = 600;
-const ALLOWED_HEADERS =
-  'authorization, content-type, accept, x-request-id, x-graphql-event-stream-token, apollo-require-preflight';
+const METHODS = 'GET, HEAD, POST, OPTIONS';
+/** How many headers a preflight may ask for, and how long a header's name may be, in characters. */
+const MOST_HEADERS = 50;
+const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]{1,100}$/;
+/** No cookie is ever used, so that no page can act with what a browser has kept of somebody. */
+const NEVER_ALLOWED = new Set(['cookie', 'cookie2']);
 
 /** Which web pages may use the gateway: its own, and those of the origins it was told. */
 export class Origins {
@@ -27,22 +31,24 @@ export class Origins {
     return request.headers['sec-fetch-mode'] === 'navigate' || this.#allowed.has('*');
   }
 
-  /** The headers that let a page of another origin read the answer. No cookie is ever used. */
+  /** The headers that let a page of another origin read the answer. */
   headers(request: IncomingMessage): Record<string, string> {
     const { origin } = request.headers;
-    const vary = { vary: 'Origin' };
+    const isPreflight = request.method === 'OPTIONS';
+    const vary = {
+      vary: isPreflight ? 'Origin, Access-Control-Request-Headers' : 'Origin',
+    };
     if (origin === undefined || !this.#isAllowed(origin)) return vary;
+    const asked = askedHeaders(request);
     return {
       ...vary,
       'access-control-allow-origin': origin,
       'access-control-expose-headers': 'retry-after, x-request-id',
-      ...(request.method === 'OPTIONS'
-        ? {
-            'access-control-allow-methods': 'GET, POST, PUT, DELETE, OPTIONS',
-            'access-control-allow-headers': ALLOWED_HEADERS,
-            'access-control-max-age': String(PREFLIGHT_MAX_AGE_S),
-          }
-        : {}),
+      ...(isPreflight && {
+        'access-control-allow-methods': METHODS,
+        'access-control-max-age': String(PREFLIGHT_MAX_AGE_S),
+        ...(asked !== '' && { 'access-control-allow-headers': asked }),
+      }),
     };
   }
 
@@ -50,10 +56,20 @@ export class Origins {
     return this.#allowed.has('*') || this.#allowed.has(origin);
   }
 
+  /** The port that goes with an origin's scheme need not be named, on either side. */
   #isOwn(origin: string, request: IncomingMessage): boolean {
     const host = this.#addresses.hostOf(request);
-    return (
-      host !== undefined && URL.canParse(origin) && new URL(origin).host === host.toLowerCase()
-    );
+    if (host === undefined || !URL.canParse(origin)) return false;
+    const { protocol, host: originHost } = new URL(origin);
+    if (protocol !== 'http:' && protocol !== 'https:') return false;
+    const own = `${protocol}//${host}`;
+    return URL.canParse(own) && new URL(own).host === originHost;
   }
+}
+
+/** What a preflight asks for, as far as any header may be sent. */
+function askedHeaders({ headers }: IncomingMessage): string {
+  const asked = String(headers['access-control-request-headers'] ?? '').split(',', MOST_HEADERS);
+  const names = asked.map((name) => name.trim().toLowerCase());
+  return names.filter((name) => HEADER_NAME.test(name) && !NEVER_ALLOWED.has(name)).join(', ');
 }

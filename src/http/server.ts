@@ -1,16 +1,23 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { GraphQLSchema } from 'graphql';
 import { spreadOver } from '../lib/spread-over.ts';
-import { boardPages } from '../pages/board-page.ts';
-import { graphiqlPage } from '../pages/graphiql-page.ts';
-import { Page, scriptHashes } from '../pages/page.ts';
 import { SAFE_HEADERS } from '../pages/safe-headers.ts';
 import { codedError } from '../schema/coded-error.ts';
 import { sendJson, sendRefusal } from './answers.ts';
 import type { ClientAddresses } from './client-address.ts';
 import type { GraphqlEndpoint, HttpGraphqlGateway } from './graphql-endpoint.ts';
 import { Origins } from './origins.ts';
+import { answerWithoutUpgrade, asksForWebSocket } from './other-upgrade.ts';
+import { normalizeTarget } from './request-target.ts';
+import { type Answer, type RouteGateway, routeTable } from './routes.ts';
 import { GRAPHQL_PATH } from './yoga.ts';
 
 /** How long requests are given to be answered once the server closes. */
@@ -25,28 +32,20 @@ const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 /** Connections beyond those that are counted: short requests, and those that wait to be refused. */
 const SPARE_CONNECTIONS = 1_000;
 
-type Answer = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
-
 /** What the server needs of the gateway. */
-export interface ServerGateway extends HttpGraphqlGateway {
+export interface ServerGateway extends HttpGraphqlGateway, RouteGateway {
   /** Origins of other pages that may use the gateway. */
   readonly origins: readonly string[];
   /** Over how long connections are closed at a stop, in milliseconds. */
   readonly drainMs: number;
-  /** Whether a browser is shown GraphiQL. */
-  readonly graphiql: boolean;
-  /** Whether the data is invented, which every page that shows it says. */
-  readonly simulated: boolean;
-  /** A few contract names for the first documents that a person sees. */
-  readonly exampleNames: readonly string[];
   /** Whether the gateway can do its job, and why not. */
   readiness(): Promise<{ readonly ready: boolean; readonly reasons: readonly string[] }>;
-  /** The metrics, as Prometheus reads them. */
-  metrics(): Promise<{ readonly type: string; readonly text: string }>;
 }
 
 /** Whoever takes over connections that ask to become WebSockets. */
 export interface Upgrader {
+  /** The subprotocol that a client must offer. */
+  readonly subprotocol: string;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, address: string): void;
   /** Closes every connection so that its client comes back. */
   close(): Promise<void>;
@@ -61,10 +60,13 @@ export class GatewayServer {
   readonly #origins: Origins;
   readonly #addresses: ClientAddresses;
   readonly #routes: ReadonlyMap<string, Answer>;
+  /** The latest response of each connection. */
+  readonly #latest = new WeakMap<Duplex, ServerResponse>();
   #draining = false;
 
   constructor(
     gateway: ServerGateway,
+    schema: GraphQLSchema,
     endpoint: GraphqlEndpoint,
     webSockets: Upgrader,
     addresses: ClientAddresses,
@@ -74,7 +76,12 @@ export class GatewayServer {
     this.#webSockets = webSockets;
     this.#addresses = addresses;
     this.#origins = new Origins(gateway.origins, addresses);
-    this.#routes = this.#routeTable();
+    this.#routes = routeTable(
+      gateway,
+      schema,
+      (request, response) => this.#graphql(request, response),
+      (_request, response) => this.#ready(response),
+    );
     const timeouts = {
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
@@ -117,59 +124,15 @@ export class GatewayServer {
     clearTimeout(timer);
   }
 
-  #routeTable(): ReadonlyMap<string, Answer> {
-    const graphql: Answer = (request, response) => this.#graphql(request, response);
-    return new Map<string, Answer>([
-      [GRAPHQL_PATH, this.#gateway.graphiql ? this.#withGraphiql(graphql) : graphql],
-      ...this.#boardRoutes(),
-      ['/health', (_request, response) => sendJson(response, 200, { status: 'ok' })],
-      ['/ready', (_request, response) => this.#ready(response)],
-      ['/metrics', (_request, response) => this.#metrics(response)],
-    ]);
-  }
-
-  #boardRoutes(): [string, Answer][] {
-    const pages = boardPages();
-    if (pages !== undefined) {
-      return Array.from(pages, ([path, page]) => [
-        path,
-        (request, response) => page.send(request, response),
-      ]);
-    }
-    this.#gateway.log.warn('the market board is not built: npm run build does that');
-    return [
-      ['/', (_request, response) => void response.writeHead(302, { location: GRAPHQL_PATH }).end()],
-    ];
-  }
-
-  #withGraphiql(graphql: Answer): Answer {
-    const { simulated, exampleNames } = this.#gateway;
-    const html = graphiqlPage(GRAPHQL_PATH, simulated, exampleNames);
-    const policy = [
-      "default-src 'none'",
-      `script-src ${scriptHashes(html)}`,
-      'worker-src blob:',
-      "style-src 'unsafe-inline'",
-      "img-src 'self' data:",
-      'font-src data:',
-      "connect-src 'self'",
-      "base-uri 'none'",
-      "form-action 'none'",
-      "frame-ancestors 'none'",
-    ].join('; ');
-    const page = new Page(Buffer.from(html), 'text/html; charset=utf-8', policy);
-    return (request, response) => {
-      const wantsPage =
-        (request.method === 'GET' || request.method === 'HEAD') &&
-        request.headers.accept?.includes('text/html') === true &&
-        !/[?&]query=/.test(request.url ?? '');
-      return wantsPage ? page.send(request, response) : graphql(request, response);
-    };
-  }
-
   #answer(request: IncomingMessage, response: ServerResponse): void {
+    this.#latest.set(request.socket, response);
     for (const [name, value] of Object.entries(SAFE_HEADERS)) response.setHeader(name, value);
-    const answer = this.#routes.get(pathOf(request));
+    const path = normalizeTarget(request);
+    if (path === '*') {
+      response.writeHead(204, { allow: 'GET, HEAD, POST, OPTIONS' }).end();
+      return;
+    }
+    const answer = this.#routes.get(path);
     if (answer === undefined) {
       sendJson(response, 404, { error: `Nothing is here; GraphQL is at ${GRAPHQL_PATH}.` });
       return;
@@ -189,7 +152,7 @@ export class GatewayServer {
       const message = 'expected a request of a page of this origin or of CORS_ORIGINS';
       sendRefusal(request, response, codedError('FORBIDDEN', message), this.#gateway.log);
     } else if (request.method === 'OPTIONS') {
-      response.writeHead(204, { allow: 'GET, POST, PUT, DELETE, OPTIONS' }).end();
+      response.writeHead(204, { allow: 'GET, HEAD, POST, OPTIONS' }).end();
     } else if (this.#draining) {
       response.setHeader('connection', 'close');
       const error = codedError('SERVICE_RESTARTING', 'The gateway restarts.');
@@ -200,10 +163,29 @@ export class GatewayServer {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (this.#draining) refuseUpgrade(socket, '503 Service Unavailable\r\nRetry-After: 1');
-    else if (pathOf(request) !== GRAPHQL_PATH) refuseUpgrade(socket, '404 Not Found');
-    else if (!this.#origins.allow(request)) refuseUpgrade(socket, '403 Forbidden');
-    else this.#webSockets.upgrade(request, socket, head, this.#addresses.of(request));
+    if (!asksForWebSocket(request)) {
+      const answer = () => answerWithoutUpgrade(this.#http, request, socket, head);
+      const before = this.#latest.get(socket);
+      // What was asked before on the same connection is answered first.
+      if (before === undefined || before.closed) answer();
+      else before.once('close', answer);
+      return;
+    }
+    const path = normalizeTarget(request);
+    const { subprotocol } = this.#webSockets;
+    if (path !== GRAPHQL_PATH && this.#routes.has(path)) {
+      refuseUpgrade(socket, 410, `There are no WebSockets here; they are at ${GRAPHQL_PATH}.`);
+    } else if (path !== GRAPHQL_PATH) {
+      refuseUpgrade(socket, 404, `WebSockets are at ${GRAPHQL_PATH}.`);
+    } else if (this.#draining) {
+      refuseUpgrade(socket, 503, 'The gateway restarts.');
+    } else if (!this.#origins.allow(request)) {
+      refuseUpgrade(socket, 403, 'expected a page of this origin or of CORS_ORIGINS');
+    } else if (!offers(request, subprotocol)) {
+      refuseUpgrade(socket, 400, `expected the subprotocol ${subprotocol}`);
+    } else {
+      this.#webSockets.upgrade(request, socket, head, this.#addresses.of(request));
+    }
   }
 
   async #ready(response: ServerResponse): Promise<void> {
@@ -212,22 +194,22 @@ export class GatewayServer {
       : await this.#gateway.readiness();
     sendJson(response, readiness.ready ? 200 : 503, readiness);
   }
-
-  async #metrics(response: ServerResponse): Promise<void> {
-    const { type, text } = await this.#gateway.metrics();
-    response.writeHead(200, { 'content-type': type, 'cache-control': 'no-store' });
-    response.end(text);
-  }
 }
 
-/** The path of a request, without what follows a `?`. */
-function pathOf(request: IncomingMessage): string {
-  const target = request.url ?? '/';
-  const end = target.indexOf('?');
-  return end === -1 ? target : target.slice(0, end);
+function offers({ headers }: IncomingMessage, subprotocol: string): boolean {
+  const offered = String(headers['sec-websocket-protocol'] ?? '').split(',');
+  return offered.some((one) => one.trim() === subprotocol);
 }
 
-function refuseUpgrade(socket: Duplex, status: string): void {
+function refuseUpgrade(socket: Duplex, status: number, message: string): void {
+  const body = `${JSON.stringify({ error: message })}\n`;
+  const headers = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+    ...(status === 503 ? ['Retry-After: 1'] : []),
+  ];
   socket.on('error', () => socket.destroy());
-  socket.end(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+  socket.end(`${headers.join('\r\n')}\r\n\r\n${body}`);
 }

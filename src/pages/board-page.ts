@@ -1,16 +1,5 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { extname } from 'node:path';
+import { builtFiles } from './built-files.ts';
 import { Page } from './page.ts';
-
-/** Where `npm run build` puts the board, seen from the sources and from what is built alike. */
-const FOLDER = new URL('../../dist/board/', import.meta.url);
-const PREFIX = '/board/';
-
-const TYPES: Readonly<Record<string, string>> = {
-  '.js': 'text/javascript; charset=utf-8',
-  '.css': 'text/css; charset=utf-8',
-  '.woff2': 'font/woff2',
-};
 
 const POLICY = [
   "default-src 'none'",
@@ -34,14 +23,8 @@ const ICON = `data:image/svg+xml,${encodeURIComponent(
  * @returns `undefined` where the board is not built
  */
 export function boardPages(): ReadonlyMap<string, Page> | undefined {
-  if (!existsSync(new URL('board.js', FOLDER))) return undefined;
-  const pages = new Map<string, Page>();
-  for (const name of readdirSync(FOLDER)) {
-    const type = TYPES[extname(name)];
-    if (type !== undefined) {
-      pages.set(`${PREFIX}${name}`, new Page(readFileSync(new URL(name, FOLDER)), type));
-    }
-  }
+  const files = builtFiles('board');
+  if (files === undefined) return undefined;
   const html = `<!doctype html>
 <html lang="en">
 <head>
@@ -49,8 +32,8 @@ export function boardPages(): ReadonlyMap<string, Page> | undefined {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>IME market board</title>
 <link rel="icon" href="${ICON}">
-<link rel="stylesheet" href="${PREFIX}board.css">
-<script type="module" src="${PREFIX}board.js"></script>
+<link rel="stylesheet" href="/board/board.css">
+<script type="module" src="/board/board.js"></script>
 </head>
 <body>
 <div id="board"></div>
@@ -58,6 +41,8 @@ export function boardPages(): ReadonlyMap<string, Page> | undefined {
 </body>
 </html>
 `;
-  pages.set('/', new Page(Buffer.from(html), 'text/html; charset=utf-8', POLICY));
-  return pages;
+  const page = new Page({ identity: Buffer.from(html) }, 'text/html; charset=utf-8', {
+    policy: POLICY,
+  });
+  return new Map([...files, ['/', page]]);
 }

@@ -1,4 +1,4 @@
-import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
+import { Page } from './page.ts';
 
 const BANNER =
   '<div role="status" style="position:fixed;top:0;left:50%;transform:translateX(-50%);z-index:99;padding:4px 16px;border-radius:0 0 8px 8px;background:#b45309;color:#fff;font:600 13px system-ui,sans-serif;white-space:nowrap;pointer-events:none">SIMULATED DATA: IME_URL is not set, all prices are invented</div>';
@@ -7,8 +7,59 @@ const BANNER =
 // start; clicks then go to another tab than the one that is seen.
 const TABS = '.graphiql-tab{transform:none!important}';
 
+const FOLDER = '/graphiql';
+
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "worker-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  'font-src data:',
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+/** The parts of GraphiQL, as the package that brings it has them. */
+interface GraphiqlParts {
+  readonly js: string;
+  readonly css: string;
+  readonly favicon: string;
+  readonly editorWorkerService: string;
+  readonly jsonWorker: string;
+  readonly graphqlWorker: string;
+}
+
+/** The files that GraphiQL is served as, by their names: written by the build, not for each request. */
+export function graphiqlFiles(parts: GraphiqlParts): Readonly<Record<string, string>> {
+  const workers = {
+    editorWorkerService: 'editor-worker.js',
+    json: 'json-worker.js',
+    graphql: 'graphql-worker.js',
+  };
+  const script = `const workers = ${JSON.stringify(workers)};
+self.MonacoEnvironment = {
+  globalAPI: false,
+  getWorkerUrl: (_module, label) => '${FOLDER}/' + workers[label],
+};
+${parts.js};
+const options = JSON.parse(document.getElementById('options').textContent);
+YogaGraphiQL.renderYogaGraphiQL(document.getElementById('root'), options);
+`;
+  return {
+    'graphiql.js': script,
+    'graphiql.css': `${parts.css}${TABS}`,
+    [workers.editorWorkerService]: parts.editorWorkerService,
+    [workers.json]: parts.jsonWorker,
+    [workers.graphql]: parts.graphqlWorker,
+  };
+}
+
 /**
- * The GraphiQL page, complete in itself: it asks no other host for anything.
+ * The page of GraphiQL: it asks no other host for anything. The document in its address, if there is one,
+ * is read by its own script.
  *
  * @param endpoint where GraphQL is served
  */
@@ -16,17 +67,33 @@ export function graphiqlPage(
   endpoint: string,
   simulated: boolean,
   exampleNames: readonly string[],
-): string {
-  const page = renderGraphiQL({
+): Page {
+  const title = simulated ? 'IME gateway (SIMULATED DATA)' : 'IME gateway';
+  const options = {
     endpoint,
-    title: simulated ? 'IME gateway (SIMULATED DATA)' : 'IME gateway',
+    title,
     defaultTabs: examples(exampleNames).map((query) => ({ query })),
     subscriptionsProtocol: 'WS',
     isHeadersEditorEnabled: true,
     shouldPersistHeaders: false,
-  });
-  const clickable = page.replace('</style>', `${TABS}</style>`);
-  return simulated ? clickable.replace(/<body[^>]*>/, (body) => `${body}${BANNER}`) : clickable;
+  };
+  const html = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>${title}</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="${FOLDER}/graphiql.css">
+</head>
+<body id="body" class="no-focus-outline">${simulated ? BANNER : ''}
+<noscript>GraphiQL needs JavaScript.</noscript>
+<div id="root"></div>
+<script type="application/json" id="options">${JSON.stringify(options).replaceAll('<', '\\u003c')}</script>
+<script src="${FOLDER}/graphiql.js"></script>
+</body>
+</html>
+`;
+  return new Page({ identity: Buffer.from(html) }, 'text/html; charset=utf-8', { policy: POLICY });
 }
 
 /** The documents that GraphiQL opens with, each complete and runnable: one a tab. */

@@ -1,59 +1,63 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { gzipSync } from 'node:zlib';
+import Negotiator from 'negotiator';
 import { SAFE_HEADERS } from './safe-headers.ts';
 
-/** Something that browsers are served: made once, sent as it is. */
+/** A page in the codings that it is kept in, by their names in `Content-Encoding`. */
+export interface PageBodies {
+  readonly identity: Buffer;
+  readonly br?: Buffer | undefined;
+  readonly gzip?: Buffer | undefined;
+}
+
+/** How a page is to be treated. */
+export interface PageOptions {
+  /** Its content security policy, where it is a document. */
+  readonly policy?: string;
+}
+
+/** Something that is served as it is, in whichever coding its client takes. */
 export class Page {
   readonly #headers: Readonly<Record<string, string>>;
-  readonly #body: Buffer;
-  /** Made when the first browser asks for it: a large page takes a while. */
-  #zipped: Buffer | undefined;
+  readonly #bodies: PageBodies;
+  readonly #codings: readonly (keyof PageBodies)[];
   readonly #tag: string;
 
-  /**
-   * @param policy its content security policy, where it is a document
-   * @param cacheSeconds for how long it may be kept without being asked for again
-   */
-  constructor(body: Buffer, type: string, policy?: string, cacheSeconds = 0) {
-    this.#body = body;
-    this.#tag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
+  constructor(bodies: PageBodies, type: string, { policy }: PageOptions = {}) {
+    this.#bodies = bodies;
+    this.#codings = (['br', 'gzip', 'identity'] as const).filter((name) => bodies[name]);
+    this.#tag = `"${createHash('sha256').update(bodies.identity).digest('base64url').slice(0, 22)}"`;
     this.#headers = {
       ...SAFE_HEADERS,
       'content-type': type,
-      'cache-control': cacheSeconds > 0 ? `public, max-age=${cacheSeconds}, immutable` : 'no-cache',
-      etag: this.#tag,
+      'cache-control': 'no-cache',
       vary: 'Accept-Encoding',
       ...(policy === undefined ? {} : { 'content-security-policy': policy }),
     };
   }
 
-  /** Sends it, shortened where the browser allows that, or tells that it has not changed. */
+  /** Sends it, shortened where the client takes that, or tells that it has not changed. */
   send(request: IncomingMessage, response: ServerResponse): void {
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      response.writeHead(405, { ...SAFE_HEADERS, allow: 'GET, HEAD' }).end();
+    // The shortest that is taken at all, for clients like all that they name alike.
+    const taken = new Negotiator(request).encodings([...this.#codings]);
+    const coding = this.#codings.find((name) => taken.includes(name)) ?? 'identity';
+    const body = this.#bodies[coding] ?? this.#bodies.identity;
+    // Other bytes are another representation: a cache must not take one for the other.
+    const tag = coding === 'identity' ? this.#tag : `${this.#tag.slice(0, -1)}-${coding}"`;
+    const headers = { ...this.#headers, etag: tag };
+    if (tagsIn(request.headers['if-none-match']).includes(tag)) {
+      response.writeHead(304, headers).end();
       return;
     }
-    if (request.headers['if-none-match'] === this.#tag) {
-      response.writeHead(304, this.#headers).end();
-      return;
-    }
-    const zip = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
-    if (zip) this.#zipped ??= gzipSync(this.#body);
-    const body = (zip ? this.#zipped : undefined) ?? this.#body;
     response.writeHead(200, {
-      ...this.#headers,
+      ...headers,
       'content-length': body.length,
-      ...(zip ? { 'content-encoding': 'gzip' } : {}),
+      ...(coding === 'identity' ? {} : { 'content-encoding': coding }),
     });
     response.end(request.method === 'HEAD' ? undefined : body);
   }
 }
 
-/** The hashes by which a policy allows the scripts that stand in a document. */
-export function scriptHashes(html: string): string {
-  const scripts = [...html.matchAll(/<script\b[^>]*>([\s\S]*?)<\/script>/g)];
-  return scripts
-    .map(([, text = '']) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`)
-    .join(' ');
+function tagsIn(header: string | undefined): string[] {
+  return (header ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
 }

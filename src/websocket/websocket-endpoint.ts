@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { CloseCode, handleProtocols } from 'graphql-ws';
+import { CloseCode, GRAPHQL_TRANSPORT_WS_PROTOCOL } from 'graphql-ws';
 import { type Server, WebSocketServer } from 'ws';
 import { LimitExceeded } from '../access/limit.ts';
 import type { ConnectionQuota } from '../access/quota.ts';
@@ -41,6 +41,8 @@ const MOST_REFUSALS_AT_ONCE = 100;
 
 /** The WebSocket connections of clients, speaking `graphql-transport-ws`. */
 export class WebSocketEndpoint implements ClientSocketOwner {
+  /** The subprotocol that clients must offer. */
+  readonly subprotocol = GRAPHQL_TRANSPORT_WS_PROTOCOL;
   readonly #gateway: WebSocketGateway;
   readonly #server: Server<typeof ClientSocket>;
   readonly #protocol: TransportProtocol;
@@ -62,7 +64,7 @@ export class WebSocketEndpoint implements ClientSocketOwner {
       perMessageDeflate: gateway.compression,
       // The writer counts what is written, pongs too.
       autoPong: false,
-      handleProtocols,
+      handleProtocols: () => this.subprotocol,
     });
     this.#protocol = new TransportProtocol(gateway, admission, this.#introductions);
     this.#pinging = setInterval(() => this.#ping(), PING_INTERVAL_MS);
