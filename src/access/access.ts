@@ -17,10 +17,11 @@ export interface ContractHolder {
   /** Whether the contract is held already. */
   holds(key: ContractKey): boolean;
   /**
-   * Whether so many contracts more can be held, `most` in all; those that nobody wants any more are
-   * let go for them.
+   * Makes room for contracts, `most` in all; others that nobody wants any more are let go for them.
+   *
+   * @returns whether there is room
    */
-  makeRoom(more: number, most: number): boolean;
+  makeRoom(wanted: readonly ContractKey[], most: number): boolean;
 }
 
 /** Who is let in, and how much of the gateway each of them may use. */
@@ -131,7 +132,7 @@ export class Access implements QuotaKeeper {
         perPrincipal.unknownContracts,
       );
     }
-    if (!this.#holder.makeRoom(added.length, upstreamContracts)) {
+    if (!this.#holder.makeRoom(keys, upstreamContracts)) {
       throw this.exceeded(
         'upstream_contracts',
         'TOO_MANY_CONTRACTS',

@@ -1,11 +1,16 @@
-import type { ContractStatus } from '../contract/contract-status.ts';
+import type {
+  ContractStatus,
+  ContractStatusCode,
+  StatusCause,
+} from '../contract/contract-status.ts';
 import type { ContractKey } from '../contract/key.ts';
 import { type Snapshot, withKnownSections } from '../contract/snapshot.ts';
 import { ObjectTexts } from './object-texts.ts';
+import { cursorOf, ORIGIN, type Position } from './position.ts';
+import type { NewState } from './source.ts';
 
 /** A {@link Snapshot} with its place in the order in which the gateway received the contract's states. */
 export interface NumberedSnapshot extends Snapshot {
-  /** 1 for the first state since the gateway asked for the contract. */
   readonly sequence: number;
 }
 
@@ -16,7 +21,11 @@ interface ContractFacts {
   readonly statusSinceMs: number;
   /** Why the status is not LIVE, in words; null while it is. */
   readonly statusReason: string | null;
+  /** The same for programs. */
+  readonly statusCode: ContractStatusCode | null;
   readonly snapshot: NumberedSnapshot | null;
+  /** Where this state stands among all changes of all contracts. */
+  readonly position: Position;
 }
 
 /** All that is known of a contract at one moment. What it says never changes: each change makes a new one. */
@@ -25,7 +34,9 @@ export class ContractState implements ContractFacts {
   readonly status: ContractStatus;
   readonly statusSinceMs: number;
   readonly statusReason: string | null;
+  readonly statusCode: ContractStatusCode | null;
   readonly snapshot: NumberedSnapshot | null;
+  readonly position: Position;
   /** What renderers have made of this state, each under a number of its own. It goes with the state. */
   renderings: Map<number, unknown> | undefined = undefined;
   /** How much that is. */
@@ -37,7 +48,14 @@ export class ContractState implements ContractFacts {
     this.status = facts.status;
     this.statusSinceMs = facts.statusSinceMs;
     this.statusReason = facts.statusReason;
+    this.statusCode = facts.statusCode;
     this.snapshot = facts.snapshot;
+    this.position = facts.position;
+  }
+
+  /** {@link ContractFacts.position} as clients are told it. */
+  get cursor(): string {
+    return cursorOf(this.position);
   }
 
   /** What has been written of this state's fields, and of what is below it. It goes with the state. */
@@ -46,37 +64,49 @@ export class ContractState implements ContractFacts {
     return this.#texts;
   }
 
-  /** The state of a contract that has just been asked for. */
+  /** The state of a contract of which its source has said nothing yet. */
   static pending(key: ContractKey, nowMs: number): ContractState {
     return new ContractState(key, {
       status: 'PENDING',
       statusSinceMs: nowMs,
       statusReason: 'Asked of IME; no state has arrived yet.',
+      statusCode: 'AWAITING_STATE',
       snapshot: null,
+      position: ORIGIN,
     });
   }
 
   /** This state after a new snapshot: sections that it leaves out keep their last known value. */
-  withSnapshot(next: Snapshot, staleReason: string | null, nowMs: number): ContractState {
-    const status = staleReason === null ? 'LIVE' : 'STALE';
-    const sequence = (this.snapshot?.sequence ?? 0) + 1;
+  withSnapshot({ snapshot, sequence, position, stale }: NewState, nowMs: number): ContractState {
+    const status = stale === undefined ? 'LIVE' : 'STALE';
     return new ContractState(this.key, {
       status,
       statusSinceMs: status === this.status ? this.statusSinceMs : nowMs,
-      statusReason: staleReason,
-      snapshot: { sequence, ...withKnownSections(next, this.snapshot) },
+      statusReason: stale?.reason ?? null,
+      statusCode: stale?.code ?? null,
+      snapshot: { sequence, ...withKnownSections(snapshot, this.snapshot) },
+      position,
     });
   }
 
-  /** This state with another status or reason; itself where neither changes. */
-  withStatus(status: ContractStatus, statusReason: string | null, nowMs: number): ContractState {
-    if (status === this.status && statusReason === this.statusReason) return this;
-    const statusSinceMs = status === this.status ? this.statusSinceMs : nowMs;
+  /** This state with another status or cause; itself where neither changes. */
+  withStatus(
+    status: ContractStatus,
+    cause: StatusCause | null,
+    position: Position,
+    nowMs: number,
+  ): ContractState {
+    const statusReason = cause?.reason ?? null;
+    const statusCode = cause?.code ?? null;
+    const isSame = status === this.status && statusReason === this.statusReason;
+    if (isSame && statusCode === this.statusCode) return this;
     return new ContractState(this.key, {
       status,
-      statusSinceMs,
+      statusSinceMs: status === this.status ? this.statusSinceMs : nowMs,
       statusReason,
+      statusCode,
       snapshot: this.snapshot,
+      position,
     });
   }
 }

@@ -59,6 +59,10 @@ export abstract class ContractSubscription implements ContractSubscriber, Endabl
     if (statusChanged) this.#noteInvalid(state);
   }
 
+  broken(): void {
+    this.end();
+  }
+
   /** Leaves the hub; harmless when repeated. */
   close(): void {
     if (this.#isClosed) return;

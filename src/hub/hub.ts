@@ -1,10 +1,11 @@
 import { CONTRACT_STATUSES, type ContractStatus } from '../contract/contract-status.ts';
 import type { ContractKey } from '../contract/key.ts';
-import type { Snapshot } from '../contract/snapshot.ts';
+import type { Clock } from '../lib/clock.ts';
 import { ExpiryQueue } from '../lib/expiry-queue.ts';
+import type { Logger } from '../observability/log.ts';
 import type { ContractState } from './contract-state.ts';
 
-import type { ContractSink, ContractSource } from './source.ts';
+import type { ContractSink, ContractSource, NewState, NewStatus } from './source.ts';
 import { type ContractSubscriber, Topic } from './topic.ts';
 
 /** A stream of changes that ends with the hub at the latest. */
@@ -27,14 +28,23 @@ export interface ContractObserver {
 export class ContractHub implements ContractSink {
   readonly #topics = new Map<ContractKey, Topic>();
   readonly #linger: ExpiryQueue<ContractKey>;
+  readonly #clock: Clock;
+  readonly #log: Logger;
   #source: ContractSource | undefined;
   readonly #open = new Set<Endable>();
   #observer: ContractObserver | undefined;
   #closed = false;
 
   /** @param lingerMs how long a contract stays retained after its last subscriber */
-  constructor(lingerMs: number) {
-    this.#linger = new ExpiryQueue(lingerMs, (key) => this.#drop(key));
+  constructor(lingerMs: number, clock: Clock, log: Logger) {
+    this.#clock = clock;
+    this.#log = log;
+    this.#linger = new ExpiryQueue(lingerMs, (key) => this.#drop([key]), clock);
+  }
+
+  /** What everything in the hub measures times with. */
+  get clock(): Clock {
+    return this.#clock;
   }
 
   /** Names the source that contracts are asked of, before the first one is. */
@@ -54,9 +64,9 @@ export class ContractHub implements ContractSink {
    * @returns the latest state of each of `keys`, in their order
    */
   subscribe(keys: readonly ContractKey[], subscriber: ContractSubscriber): ContractState[] {
-    return keys.map((key) => {
-      const topic = this.#topic(key);
-      if (topic.add(subscriber)) this.#linger.delete(key);
+    // What the source knows of a contract it tells at once: before there is a subscriber to tell it twice.
+    return this.#hold(keys).map((topic) => {
+      if (topic.add(subscriber)) this.#linger.delete(topic.key);
       return topic.state;
     });
   }
@@ -80,13 +90,22 @@ export class ContractHub implements ContractSink {
   }
 
   /**
-   * Whether `more` contracts can be held besides, `most` in all. Those that linger are let go for them,
-   * the longest first.
+   * Makes room for contracts that are about to be asked for, `most` in all. Others that linger are let go
+   * for those not held yet, the longest first.
+   *
+   * @returns whether there is room; nothing is let go where there cannot be
    */
-  makeRoom(more: number, most: number): boolean {
-    let excess = this.#topics.size + more - most;
-    if (excess > this.#linger.size) return false;
-    for (; excess > 0; excess--) this.#linger.expireOldest();
+  makeRoom(wanted: readonly ContractKey[], most: number): boolean {
+    const distinct = new Set(wanted);
+    let added = 0;
+    let kept = 0;
+    for (const key of distinct) {
+      if (!this.#topics.has(key)) added++;
+      else if (this.#linger.has(key)) kept++;
+    }
+    const excess = this.#topics.size + added - most;
+    if (excess > this.#linger.size - kept) return false;
+    if (excess > 0) this.#drop(this.#linger.takeOldest(excess, (key) => !distinct.has(key)));
     return true;
   }
 
@@ -107,9 +126,9 @@ export class ContractHub implements ContractSink {
 
   /** Retains contracts for as long as the hub lives. */
   pin(keys: Iterable<ContractKey>): void {
-    for (const key of keys) {
-      this.#topic(key).pinned = true;
-      this.#linger.delete(key);
+    for (const topic of this.#hold([...keys])) {
+      topic.pinned = true;
+      this.#linger.delete(topic.key);
     }
   }
 
@@ -127,7 +146,7 @@ export class ContractHub implements ContractSink {
     return this.stateOf(key);
   }
 
-  /** Epoch milliseconds at which the source was asked for `key`; `undefined` for one not held. */
+  /** When the source was asked for `key`, by the monotonic clock; `undefined` for one not held. */
   askedAtMs(key: ContractKey): number | undefined {
     return this.#topics.get(key)?.askedAtMs;
   }
@@ -145,41 +164,76 @@ export class ContractHub implements ContractSink {
     return counts as Record<ContractStatus, number>;
   }
 
-  publish(key: ContractKey, snapshot: Snapshot, staleReason?: string): void {
+  state(key: ContractKey, state: NewState): void {
     const topic = this.#topics.get(key);
-    if (topic?.state.snapshot === null) this.#observer?.answered(key);
-    topic?.change(topic.state.withSnapshot(snapshot, staleReason ?? null, snapshot.receivedAtMs));
+    if (topic === undefined) return;
+    if (topic.state.snapshot === null) this.#observe((observer) => observer.answered(key));
+    this.#change(topic, topic.state.withSnapshot(state, this.#clock.nowMs()));
   }
 
-  setStatus(key: ContractKey, status: Exclude<ContractStatus, 'LIVE'>, reason: string): void {
+  status(key: ContractKey, { status, cause, position }: NewStatus): void {
     const topic = this.#topics.get(key);
-    if (status === 'INVALID') this.#observer?.refused(key);
-    topic?.change(topic.state.withStatus(status, reason, Date.now()));
+    if (status === 'INVALID') this.#observe((observer) => observer.refused(key));
+    if (topic === undefined) return;
+    this.#change(topic, topic.state.withStatus(status, cause, position, this.#clock.nowMs()));
   }
 
   /** Ends every subscription and releases every contract. */
   close(): void {
     this.#closed = true;
-    for (const subscription of this.#open) subscription.end();
+    for (const subscription of [...this.#open]) {
+      this.#guard('a subscription did not end', () => subscription.end());
+    }
     this.#linger.clear();
-    for (const key of this.#topics.keys()) this.#source?.release(key);
+    this.#source?.release([...this.#topics.keys()]);
     this.#topics.clear();
   }
 
-  #topic(key: ContractKey): Topic {
-    const known = this.#topics.get(key);
-    if (known !== undefined) return known;
-    const topic = new Topic(key, Date.now());
-    if (this.#closed) return topic;
-    this.#topics.set(key, topic);
-    // A source that knows better, of a contract refused a minute ago say, tells the topic at once.
-    this.#source?.retain(key);
-    return topic;
+  /** The topics of contracts; those that are not held yet are asked of the source, all at once. */
+  #hold(keys: readonly ContractKey[]): Topic[] {
+    const added: ContractKey[] = [];
+    const topics = keys.map((key) => {
+      const known = this.#topics.get(key);
+      if (known !== undefined) return known;
+      const topic = new Topic(key, this.#clock.nowMs(), this.#clock.monotonicMs());
+      if (this.#closed) return topic;
+      this.#topics.set(key, topic);
+      added.push(key);
+      return topic;
+    });
+    if (added.length > 0) this.#source?.retain(added);
+    return topics;
   }
 
-  #drop(key: ContractKey): void {
-    this.#topics.delete(key);
-    this.#observer?.answered(key);
-    this.#source?.release(key);
+  #drop(keys: readonly ContractKey[]): void {
+    if (keys.length === 0) return;
+    for (const key of keys) {
+      this.#topics.delete(key);
+      this.#observe((observer) => observer.answered(key));
+    }
+    this.#source?.release(keys);
+  }
+
+  /** Whoever throws when they are told something is ended, and nobody else notices. */
+  #change(topic: Topic, state: ContractState): void {
+    topic.change(state, (subscriber, error) => {
+      this.#log.error({ error, contract: topic.key }, 'a subscriber failed: it is ended');
+      topic.remove(subscriber);
+      this.#guard('a subscriber did not end', () => subscriber.broken());
+    });
+  }
+
+  #observe(tell: (observer: ContractObserver) => void): void {
+    const observer = this.#observer;
+    if (observer !== undefined)
+      this.#guard('an observer of contracts failed', () => tell(observer));
+  }
+
+  #guard(failure: string, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#log.error({ error }, failure);
+    }
   }
 }

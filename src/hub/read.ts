@@ -23,18 +23,22 @@ export async function readContracts(
       latest.set(state.key, state);
       if (isKnown(state) && unknown.delete(state.key) && unknown.size === 0) stopWaiting();
     },
+    broken: () => stopWaiting(),
   };
   for (const state of hub.subscribe(keys, subscriber)) {
     latest.set(state.key, state);
     if (!isKnown(state)) unknown.add(state.key);
   }
   try {
-    const remainingMs = Math.max(0, ...Array.from(unknown, (key) => deadlineMs(key) - Date.now()));
+    const remainingMs = Math.max(
+      0,
+      ...Array.from(unknown, (key) => deadlineMs(key) - hub.clock.monotonicMs()),
+    );
     if (remainingMs > 0 && !signal?.aborted) {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(() => stopWaiting(), remainingMs);
+        const cancel = hub.clock.setTimeout(() => stopWaiting(), remainingMs);
         stopWaiting = () => {
-          clearTimeout(timer);
+          cancel();
           signal?.removeEventListener('abort', stopWaiting);
           resolve();
         };

@@ -1,28 +1,88 @@
-import type { ContractStatus } from '../contract/contract-status.ts';
+import type { ContractStatus, StatusCause } from '../contract/contract-status.ts';
 import type { ContractKey } from '../contract/key.ts';
 import type { Snapshot } from '../contract/snapshot.ts';
+import type { Position } from './position.ts';
 
 /** Where the hub's contracts come from: what the hub needs, declared by the hub. */
 export interface ContractSource {
-  /** The contract is wanted from now on. Called once until {@link release}. */
-  retain(key: ContractKey): void;
-  /** Nobody wants the contract any more. */
-  release(key: ContractKey): void;
+  /** The contracts are wanted from now on. Each is named once until it is released. */
+  retain(keys: readonly ContractKey[]): void;
+  /** Nobody wants the contracts any more: nothing more is told of them. */
+  release(keys: readonly ContractKey[]): void;
+  /** Why it cannot do its job now, in words; empty where it can. */
+  health(): readonly string[];
+  /** {@link health}; where nothing is wanted, whether it could do its job is tried out. */
+  check(): Promise<readonly string[]>;
+  /** What it does and has done. */
+  report(): SourceReport;
+  /** Ends every connection and every timer. */
+  close(): void;
+}
+
+/** One more state of a contract. */
+export interface NewState {
+  /** Where it stands among all changes of the source. */
+  readonly position: Position;
+  /** Where it stands among the contract's states. */
+  readonly sequence: number;
+  readonly snapshot: Snapshot;
+  /** Set where the state is known to be late: the contract is then STALE for this reason, otherwise LIVE. */
+  readonly stale?: StatusCause | undefined;
+}
+
+/** A contract's status without a new state. */
+export interface NewStatus {
+  readonly status: ContractStatus;
+  /** Why; null for LIVE. */
+  readonly cause: StatusCause | null;
+  readonly position: Position;
 }
 
 /** What a source tells the hub. Calls for a contract that is not retained are ignored. */
 export interface ContractSink {
-  /**
-   * A new state of a contract, newer than all before it.
-   *
-   * @param staleReason set where the state is known to be late: the contract is then STALE for this
-   *   reason, otherwise it is LIVE
-   */
-  publish(key: ContractKey, snapshot: Snapshot, staleReason?: string): void;
-  /**
-   * The contract's status without a new state.
-   *
-   * @param reason why, in words for a person
-   */
-  setStatus(key: ContractKey, status: Exclude<ContractStatus, 'LIVE'>, reason: string): void;
+  /** A new state of a contract, newer than all before it. */
+  state(key: ContractKey, state: NewState): void;
+  /** The contract's status changes. */
+  status(key: ContractKey, status: NewStatus): void;
+}
+
+/** A source as an operator sees it. */
+export interface SourceReport {
+  readonly sockets: readonly SocketReport[];
+  /** Connections tried since the start. */
+  readonly dials: number;
+  readonly counts: SourceCounts;
+  /** What keeps contracts from being served, in words; empty while nothing does. */
+  readonly problems: readonly string[];
+}
+
+/** What a source has counted since its start. */
+export interface SourceCounts {
+  /** Messages that were read, duplicates included. */
+  readonly messages: number;
+  /** Messages without one of their sections. */
+  readonly partialMessages: number;
+  /** Fields left out or of a wrong type. */
+  readonly missingFields: number;
+  /** Messages that another socket had delivered already. */
+  readonly duplicates: number;
+  /** Messages that were more than 2 s late. */
+  readonly lateMessages: number;
+  /** Frames dropped, by what was wrong with them. */
+  readonly droppedFrames: Readonly<Record<string, number>>;
+  /** Connections lost or refused, by what that meant. */
+  readonly failures: Readonly<Record<string, number>>;
+}
+
+/** One connection of a source. */
+export interface SocketReport {
+  readonly endpoint: 'NAME' | 'ID';
+  readonly state: string;
+  readonly contracts: number;
+  /** Epoch milliseconds; null while not open. */
+  readonly openedAtMs: number | null;
+  readonly lastMessageAtMs: number | null;
+  readonly reconnects: number;
+  /** Why its last connection ended, in words; null while it has one. */
+  readonly failure: string | null;
 }

@@ -5,9 +5,11 @@ import { ContractState } from './contract-state.ts';
 export interface ContractSubscriber {
   /**
    * @param state the contract's state after the change
-   * @param statusChanged whether its status or status reason differs from the state before
+   * @param statusChanged whether its status, or why it is so, differs from the state before
    */
   contractChanged(state: ContractState, statusChanged: boolean): void;
+  /** It has thrown when it was told something: it is told nothing more and ends. */
+  broken(): void;
 }
 
 /** One contract's latest state and those who are told its changes. */
@@ -17,12 +19,16 @@ export class Topic {
   readonly #subscribers = new Set<ContractSubscriber>();
   #state: ContractState;
 
-  /** @param askedAtMs epoch milliseconds at which the source was asked for the contract */
+  /**
+   * @param nowMs epoch milliseconds
+   * @param askedAtMs when the source was asked for the contract, by the monotonic clock
+   */
   constructor(
     readonly key: ContractKey,
+    nowMs: number,
     readonly askedAtMs: number,
   ) {
-    this.#state = ContractState.pending(key, askedAtMs);
+    this.#state = ContractState.pending(key, nowMs);
   }
 
   get state(): ContractState {
@@ -44,12 +50,28 @@ export class Topic {
     return this.#subscribers.delete(subscriber) && this.#subscribers.size === 0;
   }
 
-  /** Makes `state` the latest and tells it to every subscriber. */
-  change(state: ContractState): void {
+  /**
+   * Makes `state` the latest and tells it to every subscriber.
+   *
+   * @param broke told of one that throws; the others are told all the same
+   */
+  change(
+    state: ContractState,
+    broke: (subscriber: ContractSubscriber, error: unknown) => void,
+  ): void {
     const last = this.#state;
     if (state === last) return;
     this.#state = state;
-    const statusChanged = state.status !== last.status || state.statusReason !== last.statusReason;
-    for (const subscriber of this.#subscribers) subscriber.contractChanged(state, statusChanged);
+    const statusChanged =
+      state.status !== last.status ||
+      state.statusReason !== last.statusReason ||
+      state.statusCode !== last.statusCode;
+    for (const subscriber of this.#subscribers) {
+      try {
+        subscriber.contractChanged(state, statusChanged);
+      } catch (error) {
+        broke(subscriber, error);
+      }
+    }
   }
 }

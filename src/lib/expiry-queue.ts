@@ -1,3 +1,5 @@
+import { type Clock, systemClock } from './clock.ts';
+
 /**
  * Keys that expire a fixed time after they were added, unless they are taken out before. One timer serves
  * all: the time is the same for each, so the order of adding is the order of expiring.
@@ -6,10 +8,12 @@ export class ExpiryQueue<K> {
   readonly #dueAtMs = new Map<K, number>();
   readonly #afterMs: number;
   readonly #expire: (key: K) => void;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #clock: Clock;
+  #disarm: (() => void) | undefined;
 
   /** @param afterMs the time from adding a key to `expire`, in milliseconds */
-  constructor(afterMs: number, expire: (key: K) => void) {
+  constructor(afterMs: number, expire: (key: K) => void, clock: Clock = systemClock) {
+    this.#clock = clock;
     this.#afterMs = afterMs;
     this.#expire = expire;
   }
@@ -17,13 +21,13 @@ export class ExpiryQueue<K> {
   /** Lets `key` expire, its time counted from now. */
   add(key: K): void {
     this.#dueAtMs.delete(key);
-    this.#dueAtMs.set(key, performance.now() + this.#afterMs);
-    if (this.#timer === undefined) this.#arm(this.#afterMs);
+    this.#dueAtMs.set(key, this.#clock.monotonicMs() + this.#afterMs);
+    if (this.#disarm === undefined) this.#arm(this.#afterMs);
   }
 
   /** Keeps `key`. */
   delete(key: K): void {
-    if (this.#dueAtMs.delete(key) && this.#dueAtMs.size === 0) this.#disarm();
+    if (this.#dueAtMs.delete(key) && this.#dueAtMs.size === 0) this.#rest();
   }
 
   /** Whether `key` is going to expire. */
@@ -36,33 +40,40 @@ export class ExpiryQueue<K> {
     return this.#dueAtMs.size;
   }
 
-  /** Lets the key expire now that would be the next. */
-  expireOldest(): void {
+  /**
+   * Takes out the keys that would be the next to expire, without letting them.
+   *
+   * @param count how many, at most
+   * @param which those that count
+   */
+  takeOldest(count: number, which: (key: K) => boolean): K[] {
+    const taken: K[] = [];
     for (const key of this.#dueAtMs.keys()) {
-      this.delete(key);
-      this.#expire(key);
-      return;
+      if (taken.length >= count) break;
+      if (which(key)) taken.push(key);
     }
+    for (const key of taken) this.delete(key);
+    return taken;
   }
 
   /** Keeps every key and ends the timer. */
   clear(): void {
     this.#dueAtMs.clear();
-    this.#disarm();
+    this.#rest();
   }
 
   #arm(inMs: number): void {
-    this.#timer = setTimeout(() => this.#expireDue(), inMs);
+    this.#disarm = this.#clock.setTimeout(() => this.#expireDue(), inMs);
   }
 
-  #disarm(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+  #rest(): void {
+    this.#disarm?.();
+    this.#disarm = undefined;
   }
 
   #expireDue(): void {
-    this.#timer = undefined;
-    const nowMs = performance.now();
+    this.#disarm = undefined;
+    const nowMs = this.#clock.monotonicMs();
     for (const [key, dueAtMs] of this.#dueAtMs) {
       if (dueAtMs > nowMs) {
         this.#arm(dueAtMs - nowMs);

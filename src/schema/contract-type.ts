@@ -1,4 +1,8 @@
-import { CONTRACT_STATUSES, type ContractStatus } from '../contract/contract-status.ts';
+import {
+  CONTRACT_STATUSES,
+  type ContractStatus,
+  type ContractStatusCode,
+} from '../contract/contract-status.ts';
 import { contractTextOf, keySpaceOf } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import { builder } from './builder.ts';
@@ -17,6 +21,24 @@ const ContractStatusType = builder.enumType('ContractStatus', {
   values: Object.fromEntries(
     CONTRACT_STATUSES.map((status) => [status, { description: STATUS_DESCRIPTIONS[status] }]),
   ) as Record<ContractStatus, { description: string }>,
+});
+
+const CODE_DESCRIPTIONS: Record<ContractStatusCode, string> = {
+  AWAITING_STATE: 'Asked of IME; no state has arrived yet.',
+  UPSTREAM_LOST: 'The connection that carried the contract was lost, or cannot be had.',
+  UPSTREAM_LATE: "IME's messages come late.",
+  UNREADABLE: "IME's messages of this contract cannot be read.",
+  TOKEN_REFUSED: 'IME refuses the access token, or everything that was asked for.',
+  UNKNOWN_CONTRACT: 'IME refuses this contract.',
+  CLUSTER_LOST: 'The gateways that share the connections to IME cannot be reached.',
+  RELEASED: 'The gateway has let the contract go.',
+};
+
+const ContractStatusCodeType = builder.enumType('ContractStatusCode', {
+  description: 'Why a contract is not LIVE.',
+  values: Object.fromEntries(
+    Object.entries(CODE_DESCRIPTIONS).map(([code, description]) => [code, { description }]),
+  ) as Record<ContractStatusCode, { description: string }>,
 });
 
 /** The `Contract` type. */
@@ -51,6 +73,11 @@ export const ContractType = builder.objectRef<ContractState>('Contract').impleme
     statusReason: t.exposeString('statusReason', {
       nullable: true,
       description: 'Why, in words, while the status is not LIVE.',
+    }),
+    statusCode: t.expose('statusCode', {
+      type: ContractStatusCodeType,
+      nullable: true,
+      description: 'The same for programs.',
     }),
     snapshot: t.expose('snapshot', {
       type: SnapshotType,

@@ -1,4 +1,5 @@
 import type { ContractStatus } from '../contract/contract-status.ts';
+import type { SocketReport } from '../hub/source.ts';
 
 /** The gateway as an operator sees it: what the `status` field answers with. */
 export interface GatewayReport {
@@ -23,7 +24,7 @@ export interface UpstreamSummary {
   /** Base of the service; null for the simulator. */
   readonly url: string | null;
   readonly problems: readonly string[];
-  readonly sockets: readonly SocketSummary[];
+  readonly sockets: readonly SocketReport[];
   readonly dials: number;
   readonly messages: number;
   readonly partialMessages: number;
@@ -33,14 +34,3 @@ export interface UpstreamSummary {
 
 /** Where the data comes from. */
 export type UpstreamMode = 'IME' | 'SIMULATOR';
-
-/** One upstream socket as an operator sees it. */
-export interface SocketSummary {
-  readonly endpoint: 'NAME' | 'ID';
-  readonly state: string;
-  readonly contracts: number;
-  readonly openedAtMs: number | null;
-  readonly lastMessageAtMs: number | null;
-  readonly reconnects: number;
-  readonly failure: string | null;
-}

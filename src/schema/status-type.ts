@@ -1,8 +1,9 @@
 import { OPERATOR_SCOPE } from '../access/principal.ts';
 import { CONTRACT_STATUSES, type ContractStatus } from '../contract/contract-status.ts';
+import type { SocketReport } from '../hub/source.ts';
 import { builder } from './builder.ts';
 import { codedError } from './coded-error.ts';
-import type { GatewayReport, SocketSummary, UpstreamMode, UpstreamSummary } from './report.ts';
+import type { GatewayReport, UpstreamMode, UpstreamSummary } from './report.ts';
 import type { GatewayContext } from './resolver-context.ts';
 
 const UpstreamModeType = builder.enumType('UpstreamMode', {
@@ -42,7 +43,7 @@ const UpstreamSocketStateType = builder.enumType('UpstreamSocketState', {
   ),
 });
 
-const UpstreamSocketType = builder.objectRef<SocketSummary>('UpstreamSocket').implement({
+const UpstreamSocketType = builder.objectRef<SocketReport>('UpstreamSocket').implement({
   description: 'One WebSocket connection to IME.',
   fields: (t) => ({
     endpoint: t.expose('endpoint', {

@@ -7,7 +7,7 @@ import type { ContractHub } from '../hub/hub.ts';
 import type { Span } from '../observability/tracing.ts';
 import type { SubscriptionPlace } from '../operation/admitted-subscription.ts';
 import type { Projection } from '../render/projection.ts';
-import { forbiddenContract } from '../schema/coded-error.ts';
+import { codedError, forbiddenContract } from '../schema/coded-error.ts';
 import type { ClientOperation, ClientSocket } from './client-socket.ts';
 import { NextFrames, nextMessage, ownTextOf } from './next-frames.ts';
 
@@ -73,6 +73,10 @@ export class SocketSubscription
 
   stop(): void {
     this.#close();
+  }
+
+  override broken(): void {
+    this.fail(codedError('INTERNAL_SERVER_ERROR', 'The gateway failed; its log says why.'));
   }
 
   narrowed(contracts: ContractPatterns): void {
