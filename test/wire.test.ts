@@ -146,7 +146,7 @@ describe('a message', () => {
   test('has null for a field of a wrong type and keeps the rest', () => {
     const decoded = decode(
       around(
-        '{"ContractInfo":{"open_interest":"7","open_interest_changes":-2},"Aggregate":{"last_price":1.50,"trade_count":2.5,"date":7}}',
+        '{"ContractInfo":{"open_interest":true,"open_interest_changes":-2},"Aggregate":{"last_price":1.50,"trade_count":2.5,"date":7}}',
       ),
     );
     expect(decoded).toMatchObject({

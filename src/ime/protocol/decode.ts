@@ -12,6 +12,7 @@ import {
   type FieldKind,
   type Section,
 } from './fields.ts';
+import { decimalDigits, wholeDigits } from './numbers.ts';
 
 /**
  * Why a frame was dropped: it is `binary`, not `utf8`, not `json` (`NaN` included), its top level has
@@ -68,7 +69,8 @@ export function decodeMessage(
     return { ok: false, fault: 'json' };
   }
   if (!isRecord(message)) return { ok: false, fault: 'shape' };
-  const contract = own(message, ENDPOINT[space].field);
+  const named = own(message, ENDPOINT[space].field);
+  const contract = space === 'id' && isLosslessNumber(named) ? named.value : named;
   if (typeof contract !== 'string') return { ok: false, fault: 'contract' };
   const timestamp = own(message, 'timestamp');
   if (typeof timestamp !== 'string' || !isLocalDateTime(timestamp)) {
@@ -125,8 +127,9 @@ function decodeSection<T extends object>(
 
 function decodeField(value: unknown, kind: FieldKind): string | null {
   if (kind === 'text') return typeof value === 'string' ? value : null;
-  if (!isLosslessNumber(value)) return null;
-  return kind === 'decimal' || /^-?\d+$/.test(value.value) ? value.value : null;
+  const literal = isLosslessNumber(value) ? value.value : value;
+  if (typeof literal !== 'string') return null;
+  return kind === 'decimal' ? decimalDigits(literal) : wholeDigits(literal);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
