@@ -50,3 +50,13 @@ test('a message may have numbers in quotes, floats for counts and a number for i
     },
   });
 });
+
+test.each(['NaN', 'Infinity', '-Infinity'])('%s costs its field and not the frame', (token) => {
+  const frame = `{"contractName":"NaN \\" Infinity","timestamp":"2026-05-23T15:10:00","data":{"ContractInfo":{"open_interest":${token},"open_interest_changes":3}}}`;
+  expect(decodeMessage(Buffer.from(frame), false, 'name', 1)).toMatchObject({
+    ok: true,
+    key: 'name:NaN " Infinity',
+    missingFields: 1,
+    snapshot: { contractInfo: { openInterest: null, openInterestChanges: '3' } },
+  });
+});

@@ -15,7 +15,7 @@ import {
 import { decimalDigits, wholeDigits } from './numbers.ts';
 
 /**
- * Why a frame was dropped: it is `binary`, not `utf8`, not `json` (`NaN` included), its top level has
+ * Why a frame was dropped: it is `binary`, not `utf8`, not `json`, its top level has
  * the wrong `shape`, its `contract` or `timestamp` is missing or of a wrong type, or no section of its
  * `data` can be read.
  */
@@ -66,7 +66,11 @@ export function decodeMessage(
   try {
     message = parse(text);
   } catch {
-    return { ok: false, fault: 'json' };
+    try {
+      message = parse(withoutNonNumbers(text));
+    } catch {
+      return { ok: false, fault: 'json' };
+    }
   }
   if (!isRecord(message)) return { ok: false, fault: 'shape' };
   const named = own(message, ENDPOINT[space].field);
@@ -130,6 +134,13 @@ function decodeField(value: unknown, kind: FieldKind): string | null {
   const literal = isLosslessNumber(value) ? value.value : value;
   if (typeof literal !== 'string') return null;
   return kind === 'decimal' ? decimalDigits(literal) : wholeDigits(literal);
+}
+
+/** Python's `NaN` and `Infinity`, which are no JSON, cost their own field and not the frame. */
+function withoutNonNumbers(text: string): string {
+  return text.replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (token) =>
+    token.startsWith('"') ? token : 'null',
+  );
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
