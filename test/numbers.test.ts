@@ -60,3 +60,22 @@ test.each(['NaN', 'Infinity', '-Infinity'])('%s costs its field and not the fram
     snapshot: { contractInfo: { openInterest: null, openInterestChanges: '3' } },
   });
 });
+
+test('of equal keys the last one counts', () => {
+  const frame =
+    '{"contractName":"A","contractName":"B","timestamp":"2026-05-23T15:10:00","data":{"ContractInfo":{"open_interest":1,"open_interest":2}}}';
+  expect(decodeMessage(Buffer.from(frame), false, 'name', 1)).toMatchObject({
+    key: 'name:B',
+    snapshot: { contractInfo: { openInterest: '2' } },
+  });
+});
+
+test('a message that cannot be read says whose it is', () => {
+  for (const [rest, fault] of [
+    ['"timestamp":"soon","data":{}', 'timestamp'],
+    ['"timestamp":"2026-05-23T15:10:00","data":7', 'data'],
+  ]) {
+    const frame = Buffer.from(`{"contractName":"A",${rest}}`);
+    expect(decodeMessage(frame, false, 'name', 1)).toEqual({ ok: false, fault, key: 'name:A' });
+  }
+});

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { isLosslessNumber, parse } from 'lossless-json';
+import { isLosslessNumber, type ParseOptions, parse } from 'lossless-json';
 import { type ContractKey, contractKey, type KeySpace } from '../../contract/key.ts';
 import { isLocalDateTime } from '../../contract/local-time.ts';
 import type { BestLimit, MarketState, Snapshot } from '../../contract/snapshot.ts';
@@ -32,6 +32,9 @@ export const FRAME_FAULTS: readonly FrameFault[] = [
   'data',
 ];
 
+/** Of equal keys in an object the last one counts, as with `JSON.parse`. */
+const LAST_WINS: ParseOptions = { onDuplicateKey: ({ newValue }) => newValue };
+
 /** One frame, read. */
 export type DecodedFrame =
   | {
@@ -45,7 +48,12 @@ export type DecodedFrame =
       /** Fields that were left out or had a wrong type, and are null in the snapshot. */
       readonly missingFields: number;
     }
-  | { readonly ok: false; readonly fault: FrameFault };
+  | {
+      readonly ok: false;
+      readonly fault: FrameFault;
+      /** The contract whose message cannot be read, where the frame names one. */
+      readonly key?: ContractKey;
+    };
 
 /**
  * Reads one frame of the endpoint of `space`. Never throws. Every number keeps its digits; a section
@@ -64,10 +72,10 @@ export function decodeMessage(
   const text = frame.toString('utf8');
   let message: unknown;
   try {
-    message = parse(text);
+    message = parse(text, null, LAST_WINS);
   } catch {
     try {
-      message = parse(withoutNonNumbers(text));
+      message = parse(withoutNonNumbers(text), null, LAST_WINS);
     } catch {
       return { ok: false, fault: 'json' };
     }
@@ -76,12 +84,13 @@ export function decodeMessage(
   const named = own(message, ENDPOINT[space].field);
   const contract = space === 'id' && isLosslessNumber(named) ? named.value : named;
   if (typeof contract !== 'string') return { ok: false, fault: 'contract' };
+  const key = contractKey(space, contract);
   const timestamp = own(message, 'timestamp');
   if (typeof timestamp !== 'string' || !isLocalDateTime(timestamp)) {
-    return { ok: false, fault: 'timestamp' };
+    return { ok: false, fault: 'timestamp', key };
   }
   const data = own(message, 'data');
-  if (!isRecord(data)) return { ok: false, fault: 'data' };
+  if (!isRecord(data)) return { ok: false, fault: 'data', key };
 
   const missing = { fields: 0 };
   const state: MarketState = {
@@ -92,10 +101,10 @@ export function decodeMessage(
   };
   const sections = Object.values(state).filter((section) => section !== null).length;
   // An empty `data` says nothing; one whose every section is unreadable is rubbish.
-  if (sections === 0 && Object.keys(data).length > 0) return { ok: false, fault: 'data' };
+  if (sections === 0 && Object.keys(data).length > 0) return { ok: false, fault: 'data', key };
   return {
     ok: true,
-    key: contractKey(space, contract),
+    key,
     text,
     snapshot: { timestamp, receivedAtMs, ...state },
     partial: sections < 4,
