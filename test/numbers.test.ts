@@ -39,7 +39,7 @@ test('a decimal keeps its literal', () => {
 
 test('a message may have numbers in quotes, floats for counts and a number for its ContractId', () => {
   const frame =
-    '{"ContractId":12345,"timestamp":"2026-05-23T15:10:00","data":{"ContractInfo":{"open_interest":"800","open_interest_changes":-2.0},"AllowedPriceRange":{"minAllowedPrice":"1.50","maxAllowedPrice":12100.0}}}';
+    '{"ContractId":12345.0,"timestamp":"2026-05-23T15:10:00","data":{"ContractInfo":{"open_interest":"800","open_interest_changes":-2.0},"AllowedPriceRange":{"minAllowedPrice":"1.50","maxAllowedPrice":12100.0}}}';
   expect(decodeMessage(Buffer.from(frame), false, 'id', 1)).toMatchObject({
     ok: true,
     key: 'id:12345',

@@ -82,7 +82,7 @@ export function decodeMessage(
   }
   if (!isRecord(message)) return { ok: false, fault: 'shape' };
   const named = own(message, ENDPOINT[space].field);
-  const contract = space === 'id' && isLosslessNumber(named) ? named.value : named;
+  const contract = space === 'id' && isLosslessNumber(named) ? wholeDigits(named.value) : named;
   if (typeof contract !== 'string') return { ok: false, fault: 'contract' };
   const key = contractKey(space, contract);
   const timestamp = own(message, 'timestamp');
