@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { isLosslessNumber, parse } from 'lossless-json';
+import { isLosslessNumber, type ParseOptions, parse } from 'lossless-json';
 import { type ContractKey, contractKey, type KeySpace } from '../../contract/key.ts';
 import { isLocalDateTime } from '../../contract/local-time.ts';
 import type { BestLimit, MarketState, Snapshot } from '../../contract/snapshot.ts';
@@ -12,9 +12,10 @@ import {
   type FieldKind,
   type Section,
 } from './fields.ts';
+import { decimalDigits, wholeDigits } from './numbers.ts';
 
 /**
- * Why a frame was dropped: it is `binary`, not `utf8`, not `json` (`NaN` included), its top level has
+ * Why a frame was dropped: it is `binary`, not `utf8`, not `json`, its top level has
  * the wrong `shape`, its `contract` or `timestamp` is missing or of a wrong type, or no section of its
  * `data` can be read.
  */
@@ -31,6 +32,9 @@ export const FRAME_FAULTS: readonly FrameFault[] = [
   'data',
 ];
 
+/** Of equal keys in an object the last one counts, as with `JSON.parse`. */
+const LAST_WINS: ParseOptions = { onDuplicateKey: ({ newValue }) => newValue };
+
 /** One frame, read. */
 export type DecodedFrame =
   | {
@@ -44,7 +48,12 @@ export type DecodedFrame =
       /** Fields that were left out or had a wrong type, and are null in the snapshot. */
       readonly missingFields: number;
     }
-  | { readonly ok: false; readonly fault: FrameFault };
+  | {
+      readonly ok: false;
+      readonly fault: FrameFault;
+      /** The contract whose message cannot be read, where the frame names one. */
+      readonly key?: ContractKey;
+    };
 
 /**
  * Reads one frame of the endpoint of `space`. Never throws. Every number keeps its digits; a section
@@ -63,19 +72,25 @@ export function decodeMessage(
   const text = frame.toString('utf8');
   let message: unknown;
   try {
-    message = parse(text);
+    message = parse(text, null, LAST_WINS);
   } catch {
-    return { ok: false, fault: 'json' };
+    try {
+      message = parse(withoutNonNumbers(text), null, LAST_WINS);
+    } catch {
+      return { ok: false, fault: 'json' };
+    }
   }
   if (!isRecord(message)) return { ok: false, fault: 'shape' };
-  const contract = own(message, ENDPOINT[space].field);
+  const named = own(message, ENDPOINT[space].field);
+  const contract = space === 'id' && isLosslessNumber(named) ? wholeDigits(named.value) : named;
   if (typeof contract !== 'string') return { ok: false, fault: 'contract' };
+  const key = contractKey(space, contract);
   const timestamp = own(message, 'timestamp');
   if (typeof timestamp !== 'string' || !isLocalDateTime(timestamp)) {
-    return { ok: false, fault: 'timestamp' };
+    return { ok: false, fault: 'timestamp', key };
   }
   const data = own(message, 'data');
-  if (!isRecord(data)) return { ok: false, fault: 'data' };
+  if (!isRecord(data)) return { ok: false, fault: 'data', key };
 
   const missing = { fields: 0 };
   const state: MarketState = {
@@ -86,10 +101,10 @@ export function decodeMessage(
   };
   const sections = Object.values(state).filter((section) => section !== null).length;
   // An empty `data` says nothing; one whose every section is unreadable is rubbish.
-  if (sections === 0 && Object.keys(data).length > 0) return { ok: false, fault: 'data' };
+  if (sections === 0 && Object.keys(data).length > 0) return { ok: false, fault: 'data', key };
   return {
     ok: true,
-    key: contractKey(space, contract),
+    key,
     text,
     snapshot: { timestamp, receivedAtMs, ...state },
     partial: sections < 4,
@@ -125,8 +140,16 @@ function decodeSection<T extends object>(
 
 function decodeField(value: unknown, kind: FieldKind): string | null {
   if (kind === 'text') return typeof value === 'string' ? value : null;
-  if (!isLosslessNumber(value)) return null;
-  return kind === 'decimal' || /^-?\d+$/.test(value.value) ? value.value : null;
+  const literal = isLosslessNumber(value) ? value.value : value;
+  if (typeof literal !== 'string') return null;
+  return kind === 'decimal' ? decimalDigits(literal) : wholeDigits(literal);
+}
+
+/** Python's `NaN` and `Infinity`, which are no JSON, cost their own field and not the frame. */
+function withoutNonNumbers(text: string): string {
+  return text.replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (token) =>
+    token.startsWith('"') ? token : 'null',
+  );
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
