@@ -29,6 +29,8 @@ const state = new ContractState('name:نیم\u200cسکه "x"', {
   status: 'LIVE',
   statusSinceMs: 1_700_000_000_000,
   statusReason: null,
+  statusCode: null,
+  position: { epoch: 'e', offset: 1 },
   snapshot: {
     sequence: 7,
     timestamp: '2026-05-23T15:10:00.000001',

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { StatusCause } from '../src/contract/contract-status.ts';
 import type { ContractKey } from '../src/contract/key.ts';
 import type { Snapshot } from '../src/contract/snapshot.ts';
 import type { ContractState } from '../src/hub/contract-state.ts';
@@ -6,7 +7,10 @@ import { subscribeToContracts } from '../src/hub/contract-subscription.ts';
 import { ContractHub } from '../src/hub/hub.ts';
 import { Mailbox } from '../src/hub/mailbox.ts';
 import { readContracts } from '../src/hub/read.ts';
+import { systemClock } from '../src/lib/clock.ts';
+import { createLog } from '../src/observability/log.ts';
 import { marketState, until } from './kit/gateway.ts';
+import { ScriptedSource } from './kit/scripted-source.ts';
 
 const A: ContractKey = 'name:A';
 const B: ContractKey = 'id:B';
@@ -16,14 +20,15 @@ function snapshot(lastPrice: number): Snapshot {
 }
 
 function hubWithLog(lingerMs = 10_000) {
-  const calls: string[] = [];
-  const hub = new ContractHub(lingerMs);
-  hub.connect({
-    retain: (key) => calls.push(`+${key}`),
-    release: (key) => calls.push(`-${key}`),
-  });
-  return { hub, calls };
+  const faults: string[] = [];
+  const log = createLog('error', { write: (text) => void faults.push(text) });
+  const hub = new ContractHub(lingerMs, systemClock, log);
+  const source = new ScriptedSource(hub);
+  hub.connect(source);
+  return { hub, source, calls: source.calls, faults };
 }
+
+const because = (reason: string): StatusCause => ({ code: 'UPSTREAM_LOST', reason });
 
 function subscribed(hub: ContractHub, keys: ContractKey[], initial: boolean) {
   const wish = { keys, initial, intervalMs: 0, changesOnly: false };
@@ -74,33 +79,33 @@ describe('the hub', () => {
   });
 
   test('hands over the snapshot and then every update, with no gap and no repeat', async () => {
-    const { hub } = hubWithLog();
+    const { hub, source } = hubWithLog();
     hub.pin([A]);
-    hub.publish(A, snapshot(1));
-    hub.publish(A, snapshot(2));
+    source.publish(A, snapshot(1));
+    source.publish(A, snapshot(2));
     const updates = subscribed(hub, [A], true);
-    hub.publish(A, snapshot(3));
-    hub.publish(A, snapshot(4));
+    source.publish(A, snapshot(3));
+    source.publish(A, snapshot(4));
     const states = await take(updates, 3);
     expect(states.map((state) => state.snapshot?.aggregate?.lastPrice)).toEqual(['2', '3', '4']);
     expect(states.map((state) => state.snapshot?.sequence)).toEqual([2, 3, 4]);
     const fresh = subscribed(hub, [A], false);
-    hub.publish(A, snapshot(5));
+    source.publish(A, snapshot(5));
     expect((await take(fresh, 1))[0]?.snapshot?.aggregate?.lastPrice).toBe('5');
     hub.close();
   });
 
   test('keeps the last known section where a message leaves it out', () => {
-    const { hub } = hubWithLog();
+    const { hub, source } = hubWithLog();
     hub.pin([A]);
-    hub.publish(A, snapshot(1));
+    source.publish(A, snapshot(1));
     const empty = {
       bestLimits: null,
       aggregate: null,
       allowedPriceRange: null,
       contractInfo: null,
     };
-    hub.publish(A, { timestamp: '2026-05-23T15:10:01', receivedAtMs: 2, ...empty });
+    source.publish(A, { timestamp: '2026-05-23T15:10:01', receivedAtMs: 2, ...empty });
     const [state] = hub.states();
     expect(state?.snapshot).toMatchObject({ sequence: 2, timestamp: '2026-05-23T15:10:01' });
     expect(state?.snapshot).toMatchObject(marketState('1'));
@@ -108,24 +113,24 @@ describe('the hub', () => {
   });
 
   test('says since when and why a status holds', () => {
-    const { hub } = hubWithLog();
+    const { hub, source } = hubWithLog();
     hub.pin([A]);
     expect(hub.states()[0]).toMatchObject({ status: 'PENDING' });
-    hub.publish(A, snapshot(1));
+    source.publish(A, snapshot(1));
     expect(hub.states()[0]).toMatchObject({ status: 'LIVE', statusReason: null, statusSinceMs: 1 });
-    hub.setStatus(A, 'STALE', 'lost');
+    source.say(A, 'STALE', because('lost'));
     expect(hub.states()[0]).toMatchObject({ status: 'STALE', statusReason: 'lost' });
-    hub.publish(A, snapshot(2), 'late');
+    source.publish(A, snapshot(2), because('late'));
     expect(hub.states()[0]).toMatchObject({ status: 'STALE', statusReason: 'late' });
     expect(hub.countByStatus()).toEqual({ PENDING: 0, LIVE: 0, STALE: 1, INVALID: 0 });
     hub.close();
   });
 
   test('completes a subscription once each of its contracts was told to be invalid', async () => {
-    const { hub } = hubWithLog();
+    const { hub, source } = hubWithLog();
     const updates = subscribed(hub, [A, B], false);
-    hub.setStatus(A, 'INVALID', 'no');
-    hub.setStatus(B, 'INVALID', 'no');
+    source.say(A, 'INVALID', because('no'));
+    source.say(B, 'INVALID', because('no'));
     const states = await take(updates, 2);
     expect(states.map(({ key, status }) => [key, status])).toEqual([
       [A, 'INVALID'],
@@ -137,9 +142,9 @@ describe('the hub', () => {
   });
 
   test('waits for first states no longer than asked, and reads all of them at once', async () => {
-    const { hub, calls } = hubWithLog();
+    const { hub, source, calls } = hubWithLog();
     const reading = readContracts(hub, [A, B], 60);
-    hub.publish(A, snapshot(1));
+    source.publish(A, snapshot(1));
     const states = await reading;
     expect(states.map((state) => state.status)).toEqual(['LIVE', 'PENDING']);
     expect(calls).toEqual(['+name:A', '+id:B']);
@@ -209,5 +214,69 @@ describe('a mailbox', () => {
     mailbox.push(entry('a', 2));
     expect((await mailbox.next()).value?.value).toBe(1);
     expect((await mailbox.next()).done).toBe(true);
+  });
+});
+
+describe('a subscriber that throws', () => {
+  test('is ended and logged, and the others are told all the same', () => {
+    const { hub, source, faults } = hubWithLog();
+    const told: string[] = [];
+    const ended: string[] = [];
+    const subscriber = (name: string, throws: boolean) => ({
+      contractChanged: ({ snapshot }: ContractState) => {
+        if (snapshot === null) return;
+        told.push(`${name} ${snapshot.sequence}`);
+        if (throws) throw new Error('a fault of ours');
+      },
+      broken: () => {
+        ended.push(name);
+        throw new Error('and another one');
+      },
+    });
+    for (const [name, throws] of [
+      ['one', false],
+      ['two', true],
+      ['three', false],
+    ] as const) {
+      hub.subscribe([A], subscriber(name, throws));
+    }
+    source.publish(A, snapshot(1));
+    source.publish(A, snapshot(2));
+    expect(told).toEqual(['one 1', 'two 1', 'three 1', 'one 2', 'three 2']);
+    expect(ended).toEqual(['two']);
+    expect(faults).toHaveLength(2);
+    expect(faults[0]).toContain('a fault of ours');
+    hub.close();
+  });
+});
+
+describe('room for contracts', () => {
+  const keys = (...names: string[]) => names.map((name): ContractKey => `name:${name}`);
+  const lingering = (...names: string[]) => {
+    const { hub, calls } = hubWithLog();
+    const subscriber = { contractChanged: () => {}, broken: () => {} };
+    for (const key of keys(...names)) {
+      hub.subscribe([key], subscriber);
+      hub.unsubscribe([key], subscriber);
+    }
+    return { hub, calls };
+  };
+
+  test('is made by letting go of others that linger, the longest first', () => {
+    const { hub, calls } = lingering('a', 'b', 'c');
+    expect(hub.makeRoom(keys('d', 'e'), 3)).toBe(true);
+    expect(calls.slice(-2)).toEqual(['-name:a', '-name:b']);
+    expect(hub.size).toBe(1);
+    hub.close();
+  });
+
+  test('is never made of what is asked for itself, nor beyond the bound', () => {
+    const { hub, calls } = lingering('a', 'b', 'c');
+    expect(hub.makeRoom(keys('a', 'd'), 3)).toBe(true);
+    expect(calls.at(-1)).toBe('-name:b');
+    expect(hub.holds('name:a')).toBe(true);
+    expect(hub.makeRoom(keys('a', 'c', 'd', 'd', 'e'), 3)).toBe(false);
+    expect(hub.size).toBe(2);
+    hub.close();
   });
 });

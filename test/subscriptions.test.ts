@@ -104,7 +104,7 @@ test('a hundred clients on forty contracts share one upstream socket for each en
   expect(subscriptions).toBe(100);
 });
 
-test('junk from upstream changes nothing but counters', async () => {
+test('junk from upstream that names no contract changes nothing but counters', async () => {
   const market = await new TestExchange().listen();
   const gateway = await testGateway({ IME_URL: market.url });
   const inbox = new Inbox<ContractUpdate>(wsClient(gateway), UPDATES, {
@@ -118,13 +118,9 @@ test('junk from upstream changes nothing but counters', async () => {
     '',
     '{"contractName":',
     '[]',
-    '{"contractName":"A","timestamp":"2026-05-23T15:10:00","data":{"Aggregate":{"last_price":NaN}}}',
     '{"contractName":"FOREIGN","timestamp":"2026-05-23T15:10:00","data":{}}',
     '{"ContractId":"A","timestamp":"2026-05-23T15:10:00","data":{}}',
     '{"contractName":["A"],"timestamp":"2026-05-23T15:10:00","data":{}}',
-    '{"contractName":"A","timestamp":1,"data":{}}',
-    '{"contractName":"A","timestamp":"2026-05-23T15:10:00","data":[]}',
-    '{"contractName":"A","timestamp":"2026-05-23T15:10:00","data":{"Aggregate":7}}',
     Buffer.from([1, 2, 3]),
   ];
   for (const frame of junk) market.exchange.broadcast(frame);
@@ -140,6 +136,41 @@ test('junk from upstream changes nothing but counters', async () => {
     messages: 2,
     dials: 1,
   });
+});
+
+test('a contract whose messages cannot be read says so once, and goes on with the next that can', async () => {
+  const market = await new TestExchange().listen();
+  const gateway = await testGateway({ IME_URL: market.url });
+  const inbox = new Inbox<{
+    contractUpdates: { status: string; statusCode: string | null; snapshot: object | null };
+  }>(
+    wsClient(gateway),
+    'subscription { contractUpdates(names: ["A"]) { status statusCode snapshot { sequence } } }',
+  );
+  await market.carries(names('A'));
+  const broken = '{"contractName":"A","timestamp":1,"data":{}}';
+  market.exchange.broadcast(broken);
+  await inbox.until(({ values }) => values.length === 2, 'it is told before its first state');
+  market.publish('name:A', 1);
+  market.exchange.broadcast(broken);
+  market.exchange.broadcast(broken);
+  await inbox.until(({ values }) => values.length === 4, 'it is told after it');
+  expect(gateway.report().reasons).toEqual([]);
+  expect(gateway.report().upstream.problems).toEqual([
+    'The messages of 1 contracts cannot be read.',
+  ]);
+  market.publish('name:A', 2);
+  await inbox.until(({ values }) => values.length === 5, 'it goes on');
+  expect(
+    inbox.values.map(({ contractUpdates: { status, statusCode } }) => [status, statusCode]),
+  ).toEqual([
+    ['PENDING', 'AWAITING_STATE'],
+    ['PENDING', 'UNREADABLE'],
+    ['LIVE', null],
+    ['STALE', 'UNREADABLE'],
+    ['LIVE', null],
+  ]);
+  expect(gateway.report().upstream.problems).toEqual([]);
 });
 
 test('a partial or empty message keeps the sections that were known', async () => {

@@ -277,28 +277,28 @@ describe('the delay of messages', () => {
   test('is measured without knowing the zone', () => {
     const zoneMs = 3.5 * 3_600_000;
     const meter = new DelayMeter();
-    expect(meter.lateByMs(100_000, 100_000 - zoneMs)).toBe(0);
-    expect(meter.lateByMs(101_000, 99_500 - zoneMs)).toBe(0);
-    expect(meter.lateByMs(120_000, 105_000 - zoneMs)).toBe(15_000);
-    expect(meter.lateByMs(121_000, 121_000 - zoneMs)).toBe(0);
+    expect(meter.lateByMs(100_000, 100_000 - zoneMs, 100_000)).toBe(0);
+    expect(meter.lateByMs(101_000, 99_500 - zoneMs, 101_000)).toBe(0);
+    expect(meter.lateByMs(120_000, 105_000 - zoneMs, 120_000)).toBe(15_000);
+    expect(meter.lateByMs(121_000, 121_000 - zoneMs, 121_000)).toBe(0);
   });
 
   test('is not upset by one timestamp from the future, but by a clock that was really set', () => {
     const meter = new DelayMeter();
-    meter.lateByMs(1_000, 1_000);
-    expect(meter.lateByMs(2_000, 9_000_000)).toBe(0);
-    expect(meter.lateByMs(3_000, 3_000)).toBe(0);
-    expect(meter.lateByMs(4_000, 9_000_000)).toBe(0);
-    meter.lateByMs(5_000, 9_001_000);
-    expect(meter.lateByMs(6_000, 6_000)).toBeGreaterThan(2_000);
+    meter.lateByMs(1_000, 1_000, 1_000);
+    expect(meter.lateByMs(2_000, 9_000_000, 2_000)).toBe(0);
+    expect(meter.lateByMs(3_000, 3_000, 3_000)).toBe(0);
+    expect(meter.lateByMs(4_000, 9_000_000, 4_000)).toBe(0);
+    meter.lateByMs(5_000, 9_001_000, 5_000);
+    expect(meter.lateByMs(6_000, 6_000, 6_000)).toBeGreaterThan(2_000);
   });
 
   test('forgives a clock that was set back, in time', () => {
     const meter = new DelayMeter();
-    meter.lateByMs(0, 0);
+    meter.lateByMs(0, 0, 0);
     let late = 0;
     for (let nowMs = 1_000; nowMs < 25 * 60_000; nowMs += 1_000)
-      late = meter.lateByMs(nowMs, nowMs - 10_000);
+      late = meter.lateByMs(nowMs, nowMs - 10_000, nowMs);
     expect(late).toBe(0);
   });
 });

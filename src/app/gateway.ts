@@ -6,10 +6,12 @@ import { ClientAddresses } from '../http/client-address.ts';
 import { GraphqlEndpoint } from '../http/graphql-endpoint.ts';
 import { GatewayServer } from '../http/server.ts';
 import { ContractHub } from '../hub/hub.ts';
+import type { ContractSource } from '../hub/source.ts';
 import { TokenSource } from '../ime/credentials/access-token.ts';
 import { imeBaseUrl } from '../ime/protocol/endpoints.ts';
 import { Upstream } from '../ime/sockets/upstream.ts';
 import { ImeSource } from '../ime/source.ts';
+import { systemClock } from '../lib/clock.ts';
 import type { Logger } from '../observability/log.ts';
 import { RepeatLimit } from '../observability/repeat-limit.ts';
 import { openTelemetry } from '../observability/tracing.ts';
@@ -60,7 +62,7 @@ export interface Gateway {
 export async function startGateway(config: Config, log: Logger): Promise<Gateway> {
   const startedAtMs = Date.now();
   const zone = config.IME_TIME_ZONE;
-  const hub = new ContractHub(config.IME_LINGER_MS);
+  const hub = new ContractHub(config.IME_LINGER_MS, systemClock, log);
   const trustedDocuments =
     config.TRUSTED_DOCUMENTS === undefined
       ? undefined
@@ -83,11 +85,11 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
     log,
     new RepeatLimit(REPEAT_INTERVAL_MS),
   );
-  const source = new ImeSource(upstream, hub);
+  const source: ContractSource = new ImeSource(upstream, hub);
   hub.connect(source);
   const report = (): GatewayReport => {
     const { sockets, problems, dials, counts } = source.report();
-    const reasons = source.faults();
+    const reasons = source.health();
     const { webSockets, streams } = serverReport();
     return {
       version: VERSION,
@@ -177,7 +179,7 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
     server: serverReport,
     contracts: () => hub.countByStatus(),
     subscriptions: () => hub.subscriptions,
-    isReady: () => source.faults().length === 0,
+    isReady: () => source.health().length === 0,
   });
   const close = async () => {
     await server.close();

@@ -2,7 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { Access } from '../access/access.ts';
 import type { ContractStatus } from '../contract/contract-status.ts';
 import type { FanOutCounts } from '../fanout/fanout.ts';
-import type { UpstreamReport } from '../ime/source.ts';
+import type { SourceReport } from '../hub/source.ts';
 
 /** What is done for clients. */
 export interface ServerReport {
@@ -17,7 +17,7 @@ export interface ServerReport {
 
 /** What the metrics are read from. */
 export interface MetricsSource {
-  upstream(): UpstreamReport;
+  upstream(): SourceReport;
   server(): ServerReport;
   contracts(): Readonly<Record<ContractStatus, number>>;
   subscriptions(): number;

@@ -77,11 +77,11 @@ export class ContractState implements ContractFacts {
   }
 
   /** This state after a new snapshot: sections that it leaves out keep their last known value. */
-  withSnapshot({ snapshot, sequence, position, stale }: NewState, nowMs: number): ContractState {
+  withSnapshot({ snapshot, sequence, position, stale }: NewState): ContractState {
     const status = stale === undefined ? 'LIVE' : 'STALE';
     return new ContractState(this.key, {
       status,
-      statusSinceMs: status === this.status ? this.statusSinceMs : nowMs,
+      statusSinceMs: status === this.status ? this.statusSinceMs : snapshot.receivedAtMs,
       statusReason: stale?.reason ?? null,
       statusCode: stale?.code ?? null,
       snapshot: { sequence, ...withKnownSections(snapshot, this.snapshot) },

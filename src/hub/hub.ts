@@ -168,7 +168,7 @@ export class ContractHub implements ContractSink {
     const topic = this.#topics.get(key);
     if (topic === undefined) return;
     if (topic.state.snapshot === null) this.#observe((observer) => observer.answered(key));
-    this.#change(topic, topic.state.withSnapshot(state, this.#clock.nowMs()));
+    this.#change(topic, topic.state.withSnapshot(state));
   }
 
   status(key: ContractKey, { status, cause, position }: NewStatus): void {

@@ -1,34 +1,11 @@
 import { type ContractKey, keySpaceOf } from '../contract/key.ts';
-import type { ContractSink, ContractSource } from '../hub/source.ts';
+import type { ContractSink, ContractSource, SourceReport } from '../hub/source.ts';
 import { ImePool } from './pool/pool.ts';
-import { type RefusalState, Refusals } from './refusals/refusals.ts';
+import { Refusals } from './refusals/refusals.ts';
 import { describeEnd } from './sockets/failure.ts';
 import { Reachability } from './sockets/reachability.ts';
-import type { Shard, ShardState } from './sockets/shard.ts';
-import type { Upstream, UpstreamCounts } from './sockets/upstream.ts';
-
-/** One upstream socket as an operator sees it. */
-interface SocketReport {
-  readonly endpoint: 'NAME' | 'ID';
-  readonly state: ShardState;
-  readonly contracts: number;
-  /** Epoch milliseconds; null while not open. */
-  readonly openedAtMs: number | null;
-  readonly lastMessageAtMs: number | null;
-  readonly reconnects: number;
-  /** Why its last connection ended, in words; null while it has one. */
-  readonly failure: string | null;
-}
-
-/** The upstream as an operator sees it. */
-export interface UpstreamReport {
-  readonly sockets: readonly SocketReport[];
-  readonly refusals: RefusalState;
-  readonly dials: number;
-  readonly counts: Readonly<UpstreamCounts>;
-  /** What keeps contracts from being served, in words; empty while nothing does. */
-  readonly problems: readonly string[];
-}
+import type { Shard } from './sockets/shard.ts';
+import type { Upstream } from './sockets/upstream.ts';
 
 /** IME as the hub's source of contracts: one pool of sockets for names and one for IDs. */
 export class ImeSource implements ContractSource {
@@ -48,16 +25,16 @@ export class ImeSource implements ContractSource {
     upstream.token.watch(() => this.#refusals.tokenChanged());
   }
 
-  retain(key: ContractKey): void {
-    this.#pools[keySpaceOf(key)].retain(key);
+  retain(keys: readonly ContractKey[]): void {
+    for (const [pool, own] of this.#bySpace(keys)) pool.retain(own);
   }
 
-  release(key: ContractKey): void {
-    this.#pools[keySpaceOf(key)].release(key);
+  release(keys: readonly ContractKey[]): void {
+    for (const [pool, own] of this.#bySpace(keys)) pool.release(own);
   }
 
   /** What the sockets do and what is wrong, now. */
-  report(): UpstreamReport {
+  report(): SourceReport {
     const shards = Object.values(this.#pools).flatMap((pool) =>
       Array.from(pool.shards, (shard) => ({ shard, pool })),
     );
@@ -71,26 +48,24 @@ export class ImeSource implements ContractSource {
         reconnects: shard.reconnects,
         failure: shard.failure === undefined ? null : describeEnd(shard.failure.end),
       })),
-      refusals: this.#refusals.state,
       dials: this.#upstream.gate.dials,
       counts: this.#upstream.counts,
       problems: this.#problems(shards.map(({ shard }) => shard)),
     };
   }
 
-  /** Why contracts that are wanted cannot be served now, in words; empty where they can. */
-  faults(): readonly string[] {
+  health(): readonly string[] {
     const { trouble } = this.#refusals;
-    if (trouble !== undefined) return [trouble];
+    if (trouble !== undefined) return [trouble.reason];
     const shards = this.#shards();
     if (shards.length === 0 || shards.some((shard) => shard.isOpen)) return [];
     const problems = this.#problems(shards);
     return problems.length > 0 ? problems : ['The connection to IME is being opened.'];
   }
 
-  /** {@link faults}; where nothing is wanted, whether IME can be reached at all is tried out. */
+  /** {@link health}; where nothing is wanted, whether IME can be reached at all is tried out. */
   async check(): Promise<readonly string[]> {
-    if (this.#shards().length > 0 || this.#refusals.trouble !== undefined) return this.faults();
+    if (this.#shards().length > 0 || this.#refusals.trouble !== undefined) return this.health();
     const fault = await this.#reachability.check();
     return fault === undefined ? [] : [fault];
   }
@@ -104,6 +79,15 @@ export class ImeSource implements ContractSource {
     for (const pool of Object.values(this.#pools)) pool.close();
   }
 
+  #bySpace(keys: readonly ContractKey[]): [ImePool, ContractKey[]][] {
+    return Object.values(this.#pools)
+      .map((pool): [ImePool, ContractKey[]] => [
+        pool,
+        keys.filter((key) => keySpaceOf(key) === pool.space),
+      ])
+      .filter(([, own]) => own.length > 0);
+  }
+
   #shards(): Shard[] {
     return Object.values(this.#pools).flatMap((pool) => [...pool.shards]);
   }
@@ -111,7 +95,12 @@ export class ImeSource implements ContractSource {
   #problems(shards: readonly Shard[]): string[] {
     const { trouble } = this.#refusals;
     const { fault } = this.#upstream.token;
-    const problems = new Set([trouble, fault].filter((text) => text !== undefined));
+    const problems = new Set([trouble?.reason, fault].filter((text) => text !== undefined));
+    const unreadable = Object.values(this.#pools).reduce(
+      (sum, pool) => sum + pool.feeds.unreadableCount,
+      0,
+    );
+    if (unreadable > 0) problems.add(`The messages of ${unreadable} contracts cannot be read.`);
     const failed = shards.filter((shard) => shard.failure !== undefined);
     for (const { failure } of failed) {
       if (failure === undefined) continue;

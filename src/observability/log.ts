@@ -1,4 +1,4 @@
-import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
+import { type DestinationStream, type Logger, pino, stdSerializers, stdTimeFunctions } from 'pino';
 import pretty from 'pino-pretty';
 
 export type { Logger };
@@ -16,6 +16,8 @@ export function createLog(level: LogLevel, destination?: DestinationStream): Log
     base: null,
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
+    // An error's own fields are not enumerable: without this a line says {} of it.
+    serializers: { error: stdSerializers.errWithCause },
   };
   if (destination !== undefined) return pino(options, destination);
   return process.stdout.isTTY ? pino(options, pretty({ sync: true })) : pino(options);

@@ -1,4 +1,4 @@
-import type { ContractStatus } from '../../contract/contract-status.ts';
+import type { ContractStatus, StatusCause } from '../../contract/contract-status.ts';
 import type { ContractKey } from '../../contract/key.ts';
 import type { Snapshot } from '../../contract/snapshot.ts';
 import type { DecodedMessage, Shard } from '../sockets/shard.ts';
@@ -16,8 +16,14 @@ export class ContractFeed {
   underSearch = false;
   /** A state has been delivered since it was last asked for. */
   delivered = false;
-  /** What its subscribers have last been told. */
+  /** What its subscribers have last been told, or would have been. */
   status: ContractStatus = 'PENDING';
+  /** How many states have been delivered. */
+  sequence = 0;
+  /** The last of them, while the connection that brought it is open: it is told to whoever asks anew. */
+  last: { readonly snapshot: Snapshot; readonly stale: StatusCause | undefined } | undefined;
+  /** The last message could not be read. */
+  unreadable = false;
   readonly shards = new Set<Shard>();
   #overlap: Overlap<Shard, Snapshot> | undefined;
 

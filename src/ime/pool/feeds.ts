@@ -1,4 +1,4 @@
-import type { ContractStatus } from '../../contract/contract-status.ts';
+import type { ContractStatus, StatusCause } from '../../contract/contract-status.ts';
 import type { ContractKey } from '../../contract/key.ts';
 import type { Snapshot } from '../../contract/snapshot.ts';
 import type { ContractSink } from '../../hub/source.ts';
@@ -7,8 +7,15 @@ import type { Upstream } from '../sockets/upstream.ts';
 import { ContractFeed } from './contract-feed.ts';
 import { InvalidMemory } from './invalid-memory.ts';
 
-const REFUSED = 'IME refuses this contract.';
-const ACCEPTED = 'IME accepts this contract now; no state has arrived yet.';
+const REFUSED: StatusCause = { code: 'UNKNOWN_CONTRACT', reason: 'IME refuses this contract.' };
+const ASKED: StatusCause = {
+  code: 'AWAITING_STATE',
+  reason: 'Asked of IME; no state has arrived yet.',
+};
+const ACCEPTED: StatusCause = {
+  code: 'AWAITING_STATE',
+  reason: 'IME accepts this contract now; no state has arrived yet.',
+};
 
 /** The contracts of one key space, wanted or still carried: what is known of each, and what is told. */
 export class ContractFeeds {
@@ -51,14 +58,14 @@ export class ContractFeeds {
   }
 
   /** @param trouble why nothing can be asked of IME now */
-  retain(key: ContractKey, trouble: string | undefined): void {
+  retain(key: ContractKey, trouble: StatusCause | undefined): void {
     const feed = this.#feeds.get(key) ?? new ContractFeed(key);
     this.#feeds.set(key, feed);
     feed.wanted = true;
     feed.delivered = false;
-    feed.status = 'PENDING';
     if (this.invalid.has(key)) this.#tell(feed, 'INVALID', REFUSED);
-    else if (trouble !== undefined) this.#tell(feed, 'PENDING', trouble);
+    else if (feed.last !== undefined && feed.isCarried) this.#deliverLast(feed, feed.last);
+    else this.#tell(feed, 'PENDING', trouble ?? ASKED);
   }
 
   release(key: ContractKey): void {
@@ -74,10 +81,28 @@ export class ContractFeeds {
     if (feed === undefined || !feed.shards.has(shard)) return false;
     const proves = !feed.proven;
     if (proves) this.#prove(feed);
+    feed.unreadable = false;
     const snapshots = feed.receive(shard, message);
     if (snapshots.length === 0) this.#upstream.counts.duplicates++;
     this.#deliver(feed, snapshots);
     return proves;
+  }
+
+  /** A message of a contract cannot be read: what it says is missing, and nobody knows what it was. */
+  unreadable(shard: Shard, key: ContractKey, fault: string): void {
+    const feed = this.#feeds.get(key);
+    if (feed === undefined || !feed.shards.has(shard) || feed.unreadable) return;
+    feed.unreadable = true;
+    feed.last = undefined;
+    const reason = `IME's messages of this contract cannot be read (${fault}).`;
+    this.#tellLost(feed, { code: 'UNREADABLE', reason });
+  }
+
+  /** How many contracts that are wanted cannot be read. */
+  get unreadableCount(): number {
+    let count = 0;
+    for (const feed of this.wanted()) if (feed.unreadable) count++;
+    return count;
   }
 
   /** The shard's subscription is accepted, and so is each of its contracts. */
@@ -94,22 +119,23 @@ export class ContractFeeds {
    * IME refuses exactly this contract.
    *
    * @param inferred whether it was found by all others being accepted
-   * @param reason in words, where it is another than the usual one
+   * @param cause where it is another than the usual one
    */
-  convict(key: ContractKey, inferred = false, reason: string = REFUSED): void {
-    this.invalid.convict(key, Date.now(), inferred);
+  convict(key: ContractKey, inferred = false, cause: StatusCause = REFUSED): void {
+    this.invalid.convict(key, this.#upstream.clock.monotonicMs(), inferred);
     const feed = this.#feeds.get(key);
     if (feed === undefined) return;
     feed.proven = false;
     feed.underSearch = false;
     // A socket that still carries it from before is not listened to: IME would not open it again.
     for (const shard of feed.shards) feed.leave(shard, true);
-    if (feed.wanted) this.#tell(feed, 'INVALID', reason);
+    feed.last = undefined;
+    if (feed.wanted) this.#tell(feed, 'INVALID', cause);
     this.#forgetIfUnused(feed);
   }
 
   /** `shard` has no connection any more; `forGood` where it will not dial with these contracts again. */
-  lose(shard: Shard, keys: Iterable<ContractKey>, forGood: boolean, reason: string): void {
+  lose(shard: Shard, keys: Iterable<ContractKey>, forGood: boolean, cause: StatusCause): void {
     const isDialFailure = shard.failure !== undefined && shard.failure.openForMs === undefined;
     for (const key of keys) {
       const feed = this.#feeds.get(key);
@@ -117,14 +143,15 @@ export class ContractFeeds {
       const { held, carriedOn } = feed.leave(shard, forGood);
       this.#deliver(feed, held);
       // Why it became STALE stays the reason while dial after dial fails.
-      if (!carriedOn && !(isDialFailure && feed.status === 'STALE')) this.#tellLost(feed, reason);
+      if (!carriedOn) feed.last = undefined;
+      if (!carriedOn && !(isDialFailure && feed.status === 'STALE')) this.#tellLost(feed, cause);
       this.#forgetIfUnused(feed);
     }
   }
 
   /** Tells the subscribers of every contract that no open socket carries why that is so. */
-  tellTrouble(reason: string): void {
-    for (const feed of this.wanted()) if (!feed.isCarried) this.#tellLost(feed, reason);
+  tellTrouble(cause: StatusCause): void {
+    for (const feed of this.wanted()) if (!feed.isCarried) this.#tellLost(feed, cause);
   }
 
   clear(): void {
@@ -137,33 +164,41 @@ export class ContractFeeds {
   }
 
   #deliver(feed: ContractFeed, snapshots: readonly Snapshot[]): void {
-    if (!feed.wanted) return;
+    const { clock, counts, delay, zone } = this.#upstream;
     for (const snapshot of snapshots) {
-      const timestampMs = this.#upstream.zone.toEpochMs(snapshot.timestamp);
-      const lateMs = this.#upstream.delay.lateByMs(
-        snapshot.receivedAtMs,
-        timestampMs ?? snapshot.receivedAtMs,
-      );
-      feed.delivered = true;
-      feed.status = lateMs > 0 ? 'STALE' : 'LIVE';
-      if (lateMs === 0) {
-        this.#sink.publish(feed.key, snapshot);
-        continue;
+      const { receivedAtMs } = snapshot;
+      const timestampMs = zone.toEpochMs(snapshot.timestamp) ?? receivedAtMs;
+      const lateMs = delay.lateByMs(receivedAtMs, timestampMs, clock.monotonicMs());
+      let stale: StatusCause | undefined;
+      if (lateMs > 0) {
+        counts.lateMessages++;
+        const seconds = (lateMs / 1000).toFixed(1);
+        const reason = `IME's messages are late: this one by ${seconds} s.`;
+        stale = { code: 'UPSTREAM_LATE', reason };
       }
-      this.#upstream.counts.lateMessages++;
-      const seconds = (lateMs / 1000).toFixed(1);
-      this.#sink.publish(feed.key, snapshot, `IME's messages are late: this one by ${seconds} s.`);
+      feed.sequence++;
+      feed.last = { snapshot, stale };
+      this.#deliverLast(feed, feed.last);
     }
   }
 
-  #tell(feed: ContractFeed, status: Exclude<ContractStatus, 'LIVE'>, reason: string): void {
-    feed.status = status;
-    this.#sink.setStatus(feed.key, status, reason);
+  #deliverLast(feed: ContractFeed, { snapshot, stale }: NonNullable<ContractFeed['last']>): void {
+    feed.status = stale === undefined ? 'LIVE' : 'STALE';
+    if (!feed.wanted) return;
+    feed.delivered = true;
+    const position = this.#upstream.positions.next();
+    this.#sink.state(feed.key, { position, sequence: feed.sequence, snapshot, stale });
   }
 
-  #tellLost(feed: ContractFeed, reason: string): void {
-    if (!feed.wanted || feed.status === 'INVALID') return;
-    this.#tell(feed, feed.delivered ? 'STALE' : 'PENDING', reason);
+  #tell(feed: ContractFeed, status: Exclude<ContractStatus, 'LIVE'>, cause: StatusCause): void {
+    feed.status = status;
+    if (!feed.wanted) return;
+    this.#sink.status(feed.key, { status, cause, position: this.#upstream.positions.next() });
+  }
+
+  #tellLost(feed: ContractFeed, cause: StatusCause): void {
+    if (feed.status === 'INVALID') return;
+    this.#tell(feed, feed.delivered ? 'STALE' : 'PENDING', cause);
   }
 
   #forgetIfUnused(feed: ContractFeed): void {

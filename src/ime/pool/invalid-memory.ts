@@ -43,7 +43,7 @@ export class InvalidMemory {
     return this.#refused.has(key);
   }
 
-  /** Epoch milliseconds from which the contract may be tried again; `undefined` for one not refused. */
+  /** From when on, by the monotonic clock, the contract may be tried again; `undefined` for one not refused. */
   retestAtMs(key: ContractKey): number | undefined {
     return this.#refused.get(key)?.retestAtMs;
   }

@@ -1,3 +1,4 @@
+import type { StatusCause } from '../../contract/contract-status.ts';
 import type { ContractKey, KeySpace } from '../../contract/key.ts';
 import type { ContractSink } from '../../hub/source.ts';
 import { describeEnd, throttledForMs } from '../sockets/failure.ts';
@@ -24,14 +25,14 @@ export type ProbeAnswer = 'accepted' | 'refused' | 'tokenRefused' | 'unanswered'
 
 /** Finds out what a refusal means; the pool hands it what was refused. */
 export interface RefusalJudge {
-  /** Why nothing is dialed for now, in words; `undefined` while dialing goes on. */
-  readonly trouble: string | undefined;
+  /** Why nothing is dialed for now; `undefined` while dialing goes on. */
+  readonly trouble: StatusCause | undefined;
   /** A batch was refused: its token (surely, where `tokenOnly`), or one of its contracts. */
   refused(pool: ImePool, batch: readonly ContractKey[], tokenOnly: boolean): void;
   /**
    * IME accepted something: so it accepts the token.
    *
-   * @param dialedAtMs when that was dialed, by `performance.now()`
+   * @param dialedAtMs when that was dialed, by the monotonic clock
    */
   accepted(dialedAtMs: number): void;
   /** Contracts have been asked for of which nothing is known. */
@@ -49,7 +50,7 @@ export class ImePool implements ShardOwner {
   readonly #probes = new Map<Shard, (answer: ProbeAnswer) => void>();
   readonly #retests = new Set<Shard>();
   readonly #sizing: ShardSizing;
-  #planTimer: NodeJS.Timeout | undefined;
+  #cancelPlan: (() => void) | undefined;
   #planAtMs = 0;
   #closed = false;
 
@@ -70,13 +71,13 @@ export class ImePool implements ShardOwner {
     return this.#shards;
   }
 
-  retain(key: ContractKey): void {
-    this.feeds.retain(key, this.#judge.trouble);
+  retain(keys: readonly ContractKey[]): void {
+    for (const key of keys) this.feeds.retain(key, this.#judge.trouble);
     this.#planIn(GATHER_MS);
   }
 
-  release(key: ContractKey): void {
-    this.feeds.release(key);
+  release(keys: readonly ContractKey[]): void {
+    for (const key of keys) this.feeds.release(key);
     this.#planIn(REPLAN_MS);
   }
 
@@ -104,7 +105,7 @@ export class ImePool implements ShardOwner {
 
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#planTimer);
+    this.#cancelPlan?.();
     for (const shard of this.#shards) shard.close();
     for (const answer of this.#probes.values()) answer('unanswered');
     this.#probes.clear();
@@ -120,6 +121,10 @@ export class ImePool implements ShardOwner {
 
   shardReceived(shard: Shard, message: DecodedMessage): void {
     if (this.feeds.receive(shard, message)) this.#judge.accepted(shard.dialedAtMs);
+  }
+
+  shardUnreadable(shard: Shard, key: ContractKey, fault: string): void {
+    this.feeds.unreadable(shard, key, fault);
   }
 
   shardAccepted(shard: Shard): void {
@@ -146,7 +151,7 @@ export class ImePool implements ShardOwner {
       { endpoint: this.space, contracts: shard.keys.size, class: failure.class, held },
       `a connection to IME ended: ${reason}`,
     );
-    this.feeds.lose(shard, shard.keys, false, lostReason(reason));
+    this.feeds.lose(shard, shard.keys, false, lost(reason));
     const tokenChanged = this.#upstream.token.reread();
     if (failure.class === 'throttled') this.#upstream.gate.pauseFor(throttledForMs(failure.end));
     if (this.#probes.has(shard)) {
@@ -156,7 +161,7 @@ export class ImePool implements ShardOwner {
       this.#discard(shard, reason);
       for (const key of shard.keys) {
         if (failure.class === 'ambiguous') this.feeds.convict(key);
-        else this.feeds.invalid.postpone(key, Date.now());
+        else this.feeds.invalid.postpone(key, this.#upstream.clock.monotonicMs());
       }
     } else if (failure.class === 'ambiguous' || failure.class === 'token') {
       this.#refused(shard, failure, tokenChanged);
@@ -164,7 +169,10 @@ export class ImePool implements ShardOwner {
       this.#discard(shard, reason);
       const [only, another] = shard.keys;
       if (only !== undefined && another === undefined) {
-        this.feeds.convict(only, false, `IME refuses even a URL with it alone: ${reason}.`);
+        this.feeds.convict(only, false, {
+          code: 'UNKNOWN_CONTRACT',
+          reason: `IME refuses even a URL with it alone: ${reason}.`,
+        });
       } else this.#sizing.refused(shard.keys);
     } else {
       this.#retry(shard, reason);
@@ -193,7 +201,7 @@ export class ImePool implements ShardOwner {
       return;
     }
     const unusable = [...shard.keys].filter((key) => !usable.has(key));
-    this.feeds.lose(shard, unusable, true, lostReason(reason));
+    this.feeds.lose(shard, unusable, true, lost(reason));
     shard.retry(usable);
   }
 
@@ -209,7 +217,7 @@ export class ImePool implements ShardOwner {
     this.#retests.delete(shard);
     this.#replacements.delete(shard);
     shard.close();
-    this.feeds.lose(shard, shard.keys, true, lostReason(reason));
+    this.feeds.lose(shard, shard.keys, true, lost(reason));
   }
 
   #answerProbe(shard: Shard, answer: ProbeAnswer): void {
@@ -237,12 +245,12 @@ export class ImePool implements ShardOwner {
 
   #planIn(ms: number): void {
     if (this.#closed) return;
-    const atMs = performance.now() + ms;
-    if (this.#planTimer !== undefined && this.#planAtMs <= atMs) return;
-    clearTimeout(this.#planTimer);
+    const atMs = this.#upstream.clock.monotonicMs() + ms;
+    if (this.#cancelPlan !== undefined && this.#planAtMs <= atMs) return;
+    this.#cancelPlan?.();
     this.#planAtMs = atMs;
-    this.#planTimer = setTimeout(() => {
-      this.#planTimer = undefined;
+    this.#cancelPlan = this.#upstream.clock.setTimeout(() => {
+      this.#cancelPlan = undefined;
       this.#closeReplaced();
       this.#placeNew();
       this.#compact();
@@ -251,7 +259,7 @@ export class ImePool implements ShardOwner {
 
   /** Closes the shards whose every contract is carried by a newer one, or wanted by nobody. */
   #closeReplaced(): void {
-    const nowMs = performance.now();
+    const nowMs = this.#upstream.clock.monotonicMs();
     for (const shard of this.#shards) {
       if (this.#probes.has(shard)) continue;
       if (this.#retests.has(shard) && this.#anyWanted(shard)) continue;
@@ -277,7 +285,7 @@ export class ImePool implements ShardOwner {
   #placeNew(): void {
     const proven: ContractKey[] = [];
     const unproven: ContractKey[] = [];
-    const nowMs = Date.now();
+    const nowMs = this.#upstream.clock.monotonicMs();
     for (const feed of this.feeds.wanted()) {
       if (feed.shards.size > 0 || feed.underSearch) continue;
       const retestAtMs = this.feeds.invalid.retestAtMs(feed.key);
@@ -327,8 +335,8 @@ export class ImePool implements ShardOwner {
   }
 }
 
-function lostReason(reason: string): string {
-  return `The connection to IME was lost: ${reason}.`;
+function lost(reason: string): StatusCause {
+  return { code: 'UPSTREAM_LOST', reason: `The connection to IME was lost: ${reason}.` };
 }
 
 function probeAnswer(failure: ShardFailure): ProbeAnswer {

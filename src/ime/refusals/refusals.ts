@@ -1,5 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { StatusCause } from '../../contract/contract-status.ts';
 import type { ContractKey } from '../../contract/key.ts';
+import { sleep } from '../../lib/clock.ts';
 import type { ImePool, ProbeAnswer, RefusalJudge } from '../pool/pool.ts';
 import { backoffMs } from '../sockets/backoff.ts';
 import type { Upstream } from '../sockets/upstream.ts';
@@ -25,7 +26,7 @@ interface RefusedBatch {
   readonly pool: ImePool;
   readonly keys: readonly ContractKey[];
   readonly tokenOnly: boolean;
-  /** By `performance.now()`. */
+  /** By the monotonic clock. */
   readonly refusedAtMs: number;
 }
 
@@ -35,11 +36,16 @@ interface Single {
   readonly key: ContractKey;
 }
 
-const TROUBLE: Partial<Record<RefusalState, string>> = {
-  tokenRefused:
-    'IME refuses the access token: set IME_TOKEN, or write a valid one to IME_TOKEN_FILE.',
-  allRefused:
-    'IME refuses either the access token or every contract asked for so far; which of them, it does not say.',
+const TROUBLE: Partial<Record<RefusalState, StatusCause>> = {
+  tokenRefused: {
+    code: 'TOKEN_REFUSED',
+    reason: 'IME refuses the access token: set IME_TOKEN, or write a valid one to IME_TOKEN_FILE.',
+  },
+  allRefused: {
+    code: 'TOKEN_REFUSED',
+    reason:
+      'IME refuses either the access token or every contract asked for so far; which of them, it does not say.',
+  },
 };
 
 /**
@@ -71,12 +77,12 @@ export class Refusals implements RefusalJudge {
     return this.#state;
   }
 
-  get trouble(): string | undefined {
+  get trouble(): StatusCause | undefined {
     return TROUBLE[this.#state];
   }
 
   refused(pool: ImePool, keys: readonly ContractKey[], tokenOnly: boolean): void {
-    const batch = { pool, keys, tokenOnly, refusedAtMs: performance.now() };
+    const batch = { pool, keys, tokenOnly, refusedAtMs: this.#upstream.clock.monotonicMs() };
     this.#batches.push(batch);
     // Until it is known what is at fault, no other dial may run into the same wall.
     this.#upstream.gate.hold();
@@ -113,7 +119,7 @@ export class Refusals implements RefusalJudge {
       return;
     }
     this.#upstream.gate.setTrusting(false);
-    this.#upstream.log.error({ state }, trouble);
+    this.#upstream.log.error({ state }, trouble.reason);
     for (const pool of this.#pools()) pool.feeds.tellTrouble(trouble);
   }
 
@@ -183,7 +189,7 @@ export class Refusals implements RefusalJudge {
       this.#upstream.token.reread();
       const candidate = asked ?? this.#tokenProbe(batch);
       if (candidate === undefined) return;
-      this.#lastProbeAtMs = performance.now();
+      this.#lastProbeAtMs = this.#upstream.clock.monotonicMs();
       const answer = await this.#answered(candidate.pool, [candidate.key]);
       if (answer === 'accepted') return;
       if (answer === 'tokenRefused') this.#setState('tokenRefused');
@@ -206,14 +212,16 @@ export class Refusals implements RefusalJudge {
   /** @returns a contract that was asked for meanwhile, where that is what ended the sleep */
   async #sleepUnlessWoken(ms: number): Promise<Single | undefined> {
     const signal = AbortSignal.any([this.#abort.signal, this.#wake.signal]);
-    await sleep(ms, undefined, { signal }).catch(() => {});
+    await sleep(this.#upstream.clock, ms, signal).catch(() => {});
     this.#abort.signal.throwIfAborted();
     // What wakes during the probe that follows is not lost: the next sleep ends at once.
     this.#wake = new AbortController();
     const asked = this.#askedSince.at(-1);
     this.#askedSince = [];
     if (asked !== undefined) {
-      await this.#sleep(this.#lastProbeAtMs + ASKED_SPACING_MS - performance.now());
+      await this.#sleep(
+        this.#lastProbeAtMs + ASKED_SPACING_MS - this.#upstream.clock.monotonicMs(),
+      );
     }
     return asked;
   }
@@ -246,7 +254,7 @@ export class Refusals implements RefusalJudge {
         this.refused(batch.pool, batch.keys, true);
         return;
       }
-      if (answer === 'refused') lastRefusedAtMs = performance.now();
+      if (answer === 'refused') lastRefusedAtMs = this.#upstream.clock.monotonicMs();
       isolation = afterProbe(isolation, answer === 'accepted');
     }
   }
@@ -260,12 +268,14 @@ export class Refusals implements RefusalJudge {
       const answer = await pool.probe(keys);
       this.#abort.signal.throwIfAborted();
       if (answer !== 'unanswered') return answer;
-      await this.#sleep(backoffMs(attempt, false));
+      // As for a service that cannot be reached: one contract is waited with, and its answer is wanted
+      // within 5 s of the service's return.
+      await this.#sleep(backoffMs(attempt, true));
     }
   }
 
   async #sleep(ms: number): Promise<void> {
-    if (ms > 0) await sleep(ms, undefined, { signal: this.#abort.signal });
+    if (ms > 0) await sleep(this.#upstream.clock, ms, this.#abort.signal);
   }
 }
 

@@ -18,11 +18,12 @@ export class DelayMeter {
   /**
    * @param receivedAtMs epoch milliseconds
    * @param timestampMs epoch milliseconds as IME's timestamp says, right but for a constant
+   * @param nowMs by the monotonic clock
    * @returns by how many milliseconds the message is late, 0 where it is not
    */
-  lateByMs(receivedAtMs: number, timestampMs: number): number {
+  lateByMs(receivedAtMs: number, timestampMs: number, nowMs: number): number {
     const difference = receivedAtMs - timestampMs;
-    this.#turn(receivedAtMs);
+    this.#turn(nowMs);
     const smallest = Math.min(this.#current, this.#previous);
     if (difference < smallest - LATE_MS && Number.isFinite(smallest)) {
       // One timestamp from the future would make all others look late: a second one must agree.

@@ -1,3 +1,5 @@
+import type { Clock } from '../../lib/clock.ts';
+
 /** How many handshakes may be under way at once, over both pools. */
 const MOST_AT_ONCE = 2;
 /** The least time between two dials, in milliseconds. */
@@ -18,8 +20,13 @@ export class DialGate {
   #trusting = false;
   #held = false;
   #nextAtMs = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: (() => void) | undefined;
   #dials = 0;
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /** How many dials have been started. */
   get dials(): number {
@@ -55,7 +62,7 @@ export class DialGate {
 
   /** Starts no dial for `ms`, because the service asked for it. */
   pauseFor(ms: number): void {
-    this.#nextAtMs = Math.max(this.#nextAtMs, performance.now() + ms);
+    this.#nextAtMs = Math.max(this.#nextAtMs, this.#clock.monotonicMs() + ms);
     this.#disarm();
     this.#advance();
   }
@@ -84,9 +91,9 @@ export class DialGate {
     if (this.#timer !== undefined) return;
     const request = this.#next();
     if (request === undefined) return;
-    const nowMs = performance.now();
+    const nowMs = this.#clock.monotonicMs();
     if (nowMs < this.#nextAtMs) {
-      this.#timer = setTimeout(() => {
+      this.#timer = this.#clock.setTimeout(() => {
         this.#timer = undefined;
         this.#advance();
       }, this.#nextAtMs - nowMs);
@@ -115,7 +122,7 @@ export class DialGate {
   }
 
   #disarm(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.();
     this.#timer = undefined;
   }
 }

@@ -78,10 +78,13 @@ function classifyStatus(status: number, bodyEmpty: boolean): FailureClass {
 
 /** How long to stay away where a service that throttles does not say, in milliseconds. */
 const THROTTLED_MS = 30_000;
+/** A service that wants no dial for longer is asked again all the same, in milliseconds. */
+const MOST_THROTTLED_MS = 10 * 60_000;
 
 /** For how long a service that throttles wants no dial, in milliseconds. */
 export function throttledForMs(end: SocketEnd): number {
-  return (end.kind === 'http' ? end.retryAfterMs : undefined) ?? THROTTLED_MS;
+  const askedMs = end.kind === 'http' ? end.retryAfterMs : undefined;
+  return Math.min(MOST_THROTTLED_MS, askedMs ?? THROTTLED_MS);
 }
 
 /** An end in words for a log line or a status. */

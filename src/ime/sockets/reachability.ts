@@ -22,7 +22,7 @@ export class Reachability {
 
   /** @returns why IME cannot be reached, in words; `undefined` where it can */
   check(): Promise<string | undefined> {
-    const fresh = performance.now() - this.#answeredAtMs < BELIEVED_MS;
+    const fresh = this.#upstream.clock.monotonicMs() - this.#answeredAtMs < BELIEVED_MS;
     if (this.#answer === undefined || (!fresh && this.#socket === undefined)) {
       this.#answer = this.#dial();
     }
@@ -37,15 +37,16 @@ export class Reachability {
   #dial(): Promise<string | undefined> {
     const { base, pingIntervalMs, pingTimeoutMs } = this.#upstream.settings;
     const url = subscriptionUrl(base, 'name', []);
+    const { clock, dial } = this.#upstream;
     const token = this.#upstream.token.token;
     return new Promise((resolve) => {
       const answered = (fault: string | undefined) => {
-        this.#answeredAtMs = performance.now();
+        this.#answeredAtMs = this.#upstream.clock.monotonicMs();
         this.close();
         resolve(fault);
       };
       this.#socket = new ImeSocket(
-        { url, token, pingIntervalMs, pingTimeoutMs },
+        { url, token, pingIntervalMs, pingTimeoutMs, clock, dial },
         {
           onOpen: () => answered(undefined),
           onFrame: () => {},

@@ -42,6 +42,8 @@ export interface ShardFailure {
 export interface ShardOwner {
   shardDials(shard: Shard): void;
   shardReceived(shard: Shard, message: DecodedMessage): void;
+  /** A message of one of its contracts cannot be read. */
+  shardUnreadable(shard: Shard, key: ContractKey, fault: string): void;
   shardAccepted(shard: Shard): void;
   /** The shard's connection is accepted and delivers: what it replaces can go. */
   shardSettled(shard: Shard): void;
@@ -63,14 +65,15 @@ export class Shard {
   readonly #silentKeys = new Set<ContractKey>();
   #state: ShardState = 'new';
   #socket: ImeSocket | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #cancel: () => void = () => {};
   #giveUpTurn: () => void = () => {};
   #handshakeOver: () => void = () => {};
   #attempt = 0;
   #dials = 0;
   #dialedAtMs = 0;
+  /** In epoch milliseconds, to be shown; and by the monotonic clock. */
   #openedAtMs: number | undefined;
-  #acceptedAtMs = 0;
+  #openSinceMs = 0;
   #lastMessageAtMs: number | undefined;
   #settledAtMs: number | undefined;
   #failure: ShardFailure | undefined;
@@ -112,12 +115,12 @@ export class Shard {
     return this.#lastMessageAtMs;
   }
 
-  /** When it dialed last, by `performance.now()`. */
+  /** When it dialed last, by the monotonic clock. */
   get dialedAtMs(): number {
     return this.#dialedAtMs;
   }
 
-  /** Since when it has been settled, by `performance.now()`; `undefined` while it is not. */
+  /** Since when it has been settled, by the monotonic clock; `undefined` while it is not. */
   get settledAtMs(): number | undefined {
     return this.#state === 'settled' ? this.#settledAtMs : undefined;
   }
@@ -166,7 +169,7 @@ export class Shard {
     this.#handshakeOver = done;
     this.#setState('dialing');
     this.#dials++;
-    this.#dialedAtMs = performance.now();
+    this.#dialedAtMs = this.#upstream.clock.monotonicMs();
     this.#silentKeys.clear();
     for (const key of this.keys) this.#silentKeys.add(key);
     this.#owner.shardDials(this);
@@ -177,6 +180,8 @@ export class Shard {
         token: this.#upstream.token.token,
         pingIntervalMs,
         pingTimeoutMs,
+        clock: this.#upstream.clock,
+        dial: this.#upstream.dial,
       },
       {
         onOpen: () => this.#socket === socket && this.#opened(done),
@@ -188,7 +193,8 @@ export class Shard {
   }
 
   #opened(done: () => void): void {
-    this.#openedAtMs = Date.now();
+    this.#openedAtMs = this.#upstream.clock.nowMs();
+    this.#openSinceMs = this.#upstream.clock.monotonicMs();
     this.#lastMessageAtMs = undefined;
     this.#failure = undefined;
     this.#setState('open');
@@ -198,7 +204,7 @@ export class Shard {
   }
 
   #received(frame: Buffer, isBinary: boolean): void {
-    const receivedAtMs = Date.now();
+    const receivedAtMs = this.#upstream.clock.nowMs();
     const decoded = decodeMessage(frame, isBinary, this.#space, receivedAtMs);
     const { counts } = this.#upstream;
     if (!decoded.ok || !this.keys.has(decoded.key)) {
@@ -208,13 +214,15 @@ export class Shard {
       if (held !== undefined) {
         this.#upstream.log.warn({ fault, bytes: frame.length, held }, 'dropped a frame of IME');
       }
+      if (!decoded.ok && decoded.key !== undefined && this.keys.has(decoded.key)) {
+        this.#owner.shardUnreadable(this, decoded.key, fault);
+      }
       return;
     }
     counts.messages++;
     counts.missingFields += decoded.missingFields;
     if (decoded.partial) counts.partialMessages++;
     this.#lastMessageAtMs = receivedAtMs;
-    this.#attempt = 0;
     this.#silentKeys.delete(decoded.key);
     this.#owner.shardReceived(this, decoded);
     if (this.#state === 'open' && this.#silentKeys.size === 0) this.#accept();
@@ -224,12 +232,11 @@ export class Shard {
   #accept(): void {
     if (this.#state !== 'open') return;
     this.#setState('accepted');
-    this.#acceptedAtMs = Date.now();
     this.#handshakeOver();
     this.#disarm();
     this.#owner.shardAccepted(this);
     if (!this.isAccepted) return;
-    const openForMs = this.#acceptedAtMs - (this.#openedAtMs ?? this.#acceptedAtMs);
+    const openForMs = this.#upstream.clock.monotonicMs() - this.#openSinceMs;
     if (this.#lastMessageAtMs !== undefined) this.#settle();
     else this.#arm(Math.max(0, QUIET_SETTLE_MS - openForMs), () => this.#settle());
   }
@@ -237,13 +244,15 @@ export class Shard {
   #settle(): void {
     if (this.#state !== 'accepted') return;
     this.#disarm();
-    this.#settledAtMs = performance.now();
+    this.#settledAtMs = this.#upstream.clock.monotonicMs();
     this.#setState('settled');
     this.#owner.shardSettled(this);
   }
 
   #ended(end: SocketEnd): void {
-    const openForMs = this.#openedAtMs === undefined ? undefined : Date.now() - this.#openedAtMs;
+    const { clock } = this.#upstream;
+    const openForMs =
+      this.#openedAtMs === undefined ? undefined : clock.monotonicMs() - this.#openSinceMs;
     const failure = { class: classifyEnd(end), end, openForMs };
     // A refusal comes before any message. One that comes after is of a subscription that was accepted.
     const refusedFirst =
@@ -251,7 +260,9 @@ export class Shard {
     if (failure.class === 'ambiguous' && refusedFirst) {
       this.#upstream.acceptance.refusedAfter(openForMs ?? 0);
     }
-    if (openForMs !== undefined && openForMs >= STABLE_MS) this.#attempt = 0;
+    // Whatever came before: a connection that breaks the protocol would be dialed again and again.
+    const worked = this.#lastMessageAtMs !== undefined || (openForMs ?? 0) >= STABLE_MS;
+    if (openForMs !== undefined && worked && failure.class !== 'protocol') this.#attempt = 0;
     this.#upstream.counts.failures[failure.class]++;
     this.#socket = undefined;
     this.#openedAtMs = undefined;
@@ -270,11 +281,10 @@ export class Shard {
 
   #arm(inMs: number, run: () => void): void {
     this.#disarm();
-    this.#timer = setTimeout(run, inMs);
+    this.#cancel = this.#upstream.clock.setTimeout(run, inMs);
   }
 
   #disarm(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#cancel();
   }
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { WebSocket } from 'ws';
+import type { ClientOptions, WebSocket } from 'ws';
+import type { Clock } from '../../lib/clock.ts';
 import { authorizationHeader } from '../protocol/endpoints.ts';
 
 /** How long a handshake may take, from the name look-up to the upgrade, in milliseconds. */
@@ -39,6 +40,8 @@ export interface ImeSocketOptions {
   readonly token: string | undefined;
   readonly pingIntervalMs: number;
   readonly pingTimeoutMs: number;
+  readonly clock: Clock;
+  readonly dial: (url: string, options: ClientOptions) => WebSocket;
 }
 
 /** What a connection tells its owner; nothing after `onEnd`, and nothing after `close`. */
@@ -55,8 +58,8 @@ export class ImeSocket {
   readonly #events: ImeSocketEvents;
   readonly #socket: WebSocket;
   #state: ImeSocketState = 'connecting';
-  #heartbeat: NodeJS.Timeout | undefined;
-  #closeTimer: NodeJS.Timeout | undefined;
+  #stopHeartbeat: () => void = () => {};
+  #stopClosing: () => void = () => {};
   #lastLifeMs = 0;
   #lastLookMs = 0;
   #lastPingMs = 0;
@@ -65,7 +68,7 @@ export class ImeSocket {
   constructor(options: ImeSocketOptions, events: ImeSocketEvents) {
     this.#options = options;
     this.#events = events;
-    this.#socket = new WebSocket(options.url, {
+    this.#socket = options.dial(options.url, {
       headers: options.token === undefined ? {} : authorizationHeader(options.token),
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       maxPayload: MAX_FRAME_BYTES,
@@ -101,7 +104,10 @@ export class ImeSocket {
       this.#socket.terminate();
       return;
     }
-    this.#closeTimer = setTimeout(() => this.#socket.terminate(), CLOSE_TIMEOUT_MS);
+    this.#stopClosing = this.#options.clock.setTimeout(
+      () => this.#socket.terminate(),
+      CLOSE_TIMEOUT_MS,
+    );
     this.#socket.close(1000);
   }
 
@@ -114,29 +120,29 @@ export class ImeSocket {
 
   #setState(state: ImeSocketState): void {
     this.#state = state;
-    if (state !== 'open') clearInterval(this.#heartbeat);
-    if (state === 'closed') clearTimeout(this.#closeTimer);
+    if (state !== 'open') this.#stopHeartbeat();
+    if (state === 'closed') this.#stopClosing();
   }
 
   #opened(): void {
     if (this.#state !== 'connecting') return;
     this.#setState('open');
-    const nowMs = performance.now();
+    const nowMs = this.#options.clock.monotonicMs();
     this.#lastLifeMs = nowMs;
     this.#lastLookMs = nowMs;
     this.#lastPingMs = nowMs;
     const everyMs = Math.max(10, this.#options.pingIntervalMs / HEARTBEAT_LOOKS);
-    this.#heartbeat = setInterval(() => this.#look(everyMs), everyMs);
+    this.#stopHeartbeat = this.#options.clock.setInterval(() => this.#look(everyMs), everyMs);
     this.#events.onOpen();
   }
 
   #live(): void {
-    this.#lastLifeMs = performance.now();
+    this.#lastLifeMs = this.#options.clock.monotonicMs();
   }
 
   #look(everyMs: number): void {
     const { pingIntervalMs, pingTimeoutMs } = this.#options;
-    const nowMs = performance.now();
+    const nowMs = this.#options.clock.monotonicMs();
     // This process itself stood still: what came in meanwhile has not been read yet.
     if (nowMs - this.#lastLookMs > everyMs + pingTimeoutMs / 2) this.#lastLifeMs = nowMs;
     this.#lastLookMs = nowMs;
@@ -159,17 +165,17 @@ export class ImeSocket {
         kind: 'http',
         status: response.statusCode ?? 0,
         bodyEmpty: bodyBytes === 0,
-        retryAfterMs: retryAfterMs(response.headers['retry-after']),
+        retryAfterMs: retryAfterMs(response.headers['retry-after'], this.#options.clock.nowMs()),
       });
     };
-    const timer = setTimeout(done, CLOSE_TIMEOUT_MS);
+    const cancel = this.#options.clock.setTimeout(done, CLOSE_TIMEOUT_MS);
     response.on('data', (chunk: Buffer) => {
       bodyBytes += chunk.length;
       if (bodyBytes >= MAX_REFUSAL_BODY_BYTES) response.destroy();
     });
     response.on('error', () => {});
     response.on('close', () => {
-      clearTimeout(timer);
+      cancel();
       done();
     });
   }
@@ -191,8 +197,8 @@ export class ImeSocket {
   }
 }
 
-function retryAfterMs(header: string | undefined): number | undefined {
+function retryAfterMs(header: string | undefined, nowMs: number): number | undefined {
   if (header === undefined) return undefined;
-  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - nowMs;
   return Number.isFinite(ms) && ms >= 0 ? ms : undefined;
 }

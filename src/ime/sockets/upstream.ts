@@ -1,4 +1,7 @@
+import { type ClientOptions, WebSocket } from 'ws';
 import type { LocalTimeZone } from '../../contract/local-time.ts';
+import { PositionGiver } from '../../hub/position.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { RepeatLimit } from '../../observability/repeat-limit.ts';
 import type { TokenSource } from '../credentials/access-token.ts';
@@ -37,9 +40,27 @@ export interface UpstreamCounts {
   readonly failures: Record<FailureClass, number>;
 }
 
+/** Opens a WebSocket connection. */
+export type Dialer = (url: string, options: ClientOptions) => WebSocket;
+
+/** What the upstream needs of the machine. */
+export interface UpstreamMachine {
+  readonly clock: Clock;
+  readonly dial: Dialer;
+}
+
+/** The machine's own clock and network. */
+export const SYSTEM: UpstreamMachine = {
+  clock: systemClock,
+  dial: (url, options) => new WebSocket(url, options),
+};
+
 /** What both pools share: one service, one token, one budget of dials. */
 export class Upstream {
-  readonly gate = new DialGate();
+  readonly clock: Clock;
+  readonly dial: Dialer;
+  readonly positions: PositionGiver;
+  readonly gate: DialGate;
   readonly acceptance = new AcceptanceClock();
   readonly delay = new DelayMeter();
   readonly counts: UpstreamCounts = {
@@ -58,7 +79,13 @@ export class Upstream {
     readonly zone: LocalTimeZone,
     readonly log: Logger,
     readonly repeats: RepeatLimit,
-  ) {}
+    { clock, dial }: UpstreamMachine = SYSTEM,
+  ) {
+    this.clock = clock;
+    this.dial = dial;
+    this.positions = new PositionGiver(clock);
+    this.gate = new DialGate(clock);
+  }
 }
 
 function zeros<K extends string>(names: readonly K[]): Record<K, number> {

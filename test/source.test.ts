@@ -1,0 +1,164 @@
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { WebSocket } from 'ws';
+import type { ContractSink } from '../src/hub/source.ts';
+import { TokenSource } from '../src/ime/credentials/access-token.ts';
+import { imeBaseUrl } from '../src/ime/protocol/endpoints.ts';
+import { Upstream, type UpstreamMachine } from '../src/ime/sockets/upstream.ts';
+import { ImeSource } from '../src/ime/source.ts';
+import { type Clock, systemClock } from '../src/lib/clock.ts';
+import { createLog } from '../src/observability/log.ts';
+import { RepeatLimit } from '../src/observability/repeat-limit.ts';
+import { marketState, names, TEHRAN, TestExchange, until } from './kit/gateway.ts';
+import { ManualClock } from './kit/manual-clock.ts';
+import { ScriptedSource } from './kit/scripted-source.ts';
+import { RecordingSink, sourceSuite } from './kit/source-suite.ts';
+
+/** A clock that counts the timers which wait. */
+function countingClock(): Clock & { timers(): number } {
+  const waiting = new Set<object>();
+  const track = (arm: (done: () => void) => () => void) => {
+    const timer = {};
+    waiting.add(timer);
+    const cancel = arm(() => waiting.delete(timer));
+    return () => {
+      waiting.delete(timer);
+      cancel();
+    };
+  };
+  return {
+    ...systemClock,
+    timers: () => waiting.size,
+    setTimeout: (run, ms) =>
+      track((done) =>
+        systemClock.setTimeout(() => {
+          done();
+          run();
+        }, ms),
+      ),
+    setInterval: (run, ms) => track(() => systemClock.setInterval(run, ms)),
+  };
+}
+
+function imeSource(url: string, sink: ContractSink, machine: UpstreamMachine): ImeSource {
+  const upstream = new Upstream(
+    {
+      base: imeBaseUrl(url),
+      maxContractsPerSocket: 100,
+      maxUrlBytes: 3_900,
+      pingIntervalMs: 5_000,
+      pingTimeoutMs: 5_000,
+    },
+    new TokenSource(undefined, undefined),
+    TEHRAN,
+    createLog('silent'),
+    new RepeatLimit(10_000),
+    machine,
+  );
+  return new ImeSource(upstream, sink);
+}
+
+sourceSuite('IME', async (sink) => {
+  const market = await new TestExchange().listen();
+  const clock = countingClock();
+  const sockets = new Set<WebSocket>();
+  const dial = (url: string, options: object) => {
+    const socket = new WebSocket(url, options);
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    return socket;
+  };
+  const source = imeSource(market.url, sink, { clock, dial });
+  return {
+    source,
+    carries: (keys) => market.carries(keys),
+    publish: (key, price) => market.publish(key, price),
+    lose: () => market.exchange.drop(),
+    leftOpen: () => clock.timers() + sockets.size,
+  };
+});
+
+sourceSuite('scripted', async (sink) => {
+  const source = new ScriptedSource(sink);
+  return {
+    source,
+    carries: async () => {},
+    publish: (key, price) =>
+      source.publish(key, {
+        timestamp: '2026-05-23T15:10:00',
+        receivedAtMs: Date.now(),
+        ...marketState(String(price)),
+      }),
+    lose: () => source.lose(),
+    leftOpen: () => 0,
+  };
+});
+
+describe('a contract that was released', () => {
+  test('and is asked for again while its socket is open is told its last state at once', async () => {
+    const market = await new TestExchange().listen();
+    const sink = new RecordingSink();
+    const source = imeSource(market.url, sink, { clock: systemClock, dial: dialed });
+    onTestFinished(() => source.close());
+    const [a, b] = names('A', 'B');
+    if (a === undefined || b === undefined) throw new Error('no names');
+    source.retain([a, b]);
+    await market.carries([a, b]);
+    market.publish(a, 1);
+    await until(() => sink.states(a).length === 1, 'its state has come');
+    source.release([a]);
+    // It changes while nobody wants it: the socket carries it on for the other's sake.
+    market.publish(a, 2);
+    market.publish(b, 1);
+    await until(() => sink.states(b).length === 1, 'the other has come');
+    source.retain([a]);
+    expect(sink.lastOf(a)).toBe('LIVE');
+    expect(sink.states(a).map(({ snapshot }) => snapshot.aggregate?.lastPrice)).toEqual(['1', '2']);
+  });
+});
+
+describe('a clock that somebody sets', () => {
+  test.each([-30, -1 / 24, 1 / 24, 30])('by %d days keeps nothing from its time', async (days) => {
+    const clock = new ManualClock();
+    let ran = 0;
+    clock.setTimeout(() => ran++, 60_000);
+    clock.step(days * 86_400_000);
+    await clock.advance(59_999);
+    expect(ran).toBe(0);
+    await clock.advance(1);
+    expect(ran).toBe(1);
+  });
+
+  test('does not delay IME being asked again for a contract that it refused', async () => {
+    const market = await new TestExchange().listen();
+    market.unlisted.add('name:X');
+    let offsetMs = 0;
+    const clock: Clock = { ...systemClock, nowMs: () => Date.now() + offsetMs };
+    const sink = new RecordingSink();
+    const source = imeSource(market.url, sink, { clock, dial: dialed });
+    onTestFinished(() => source.close());
+    const [a, x] = names('A', 'X');
+    if (a === undefined || x === undefined) throw new Error('no names');
+    source.retain([a, x]);
+    await until(() => sink.lastOf(x) === 'INVALID', 'it is refused');
+    offsetMs = -30 * 86_400_000;
+    market.unlisted.clear();
+    // An inferred refusal is tried once more after five seconds, whatever the time of day is then.
+    await market.carries([x], 15_000);
+    market.publish(x, 1);
+    await until(() => sink.lastOf(x) === 'LIVE', 'it is served');
+  });
+});
+
+test('waits that are no wait, and those that are longer than Node can wait, neither spin nor end at once', async () => {
+  let ran = 0;
+  const cancels = [2 ** 31, 1e15, Number.POSITIVE_INFINITY].map((ms) =>
+    systemClock.setTimeout(() => ran++, ms),
+  );
+  let soon = 0;
+  for (const ms of [Number.NaN, -1, 0]) systemClock.setTimeout(() => soon++, ms);
+  await until(() => soon === 3, 'those without a time have run');
+  expect(ran).toBe(0);
+  for (const cancel of cancels) cancel();
+});
+
+const dialed = (url: string, options: object) => new WebSocket(url, options);
