@@ -7,6 +7,7 @@ import { tokenOfHeaders } from '../access/shown-token.ts';
 import { RepeatLimit } from '../observability/repeat-limit.ts';
 import type { Admission } from '../operation/admission.ts';
 import type { Asker, OperationGateway } from '../operation/operation-context.ts';
+import { SnapshotAnswers } from '../operation/snapshot-answers.ts';
 import type { FieldTexts } from '../render/field-texts.ts';
 import { preferredMediaType } from './accept.ts';
 import { RESULT_TYPES, sendRefusal } from './answers.ts';
@@ -15,7 +16,6 @@ import type { ClientAddresses } from './client-address.ts';
 import { checkRequestForm, readGraphqlRequest } from './graphql-request.ts';
 import { HttpFault } from './http-fault.ts';
 import { HttpRates } from './request-rates.ts';
-import { SnapshotAnswers } from './snapshot-answers.ts';
 import { HttpStreams } from './streams.ts';
 import { createHttpGraphql } from './yoga.ts';
 

@@ -57,7 +57,7 @@ export interface SourceReport {
 }
 
 /** What a source has counted since its start. */
-export interface SourceCounts {
+interface SourceCounts {
   /** Messages that were read, duplicates included. */
   readonly messages: number;
   /** Messages without one of their sections. */

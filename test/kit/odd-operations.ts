@@ -1,8 +1,7 @@
 import type { Payload } from './doors.ts';
 
-/** A contract that the gateway of these tests always holds, one that it holds only once asked, one forbidden. */
+/** The contract that the gateway holds where its cache is warm. */
 export const KNOWN = 'A';
-export const FORBIDDEN = 'Oil 1';
 
 /** An operation that a client may send by mistake or by malice, and what every way in says to it. */
 export interface OddOperation {

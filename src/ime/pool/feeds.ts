@@ -134,8 +134,20 @@ export class ContractFeeds {
     this.#forgetIfUnused(feed);
   }
 
+  /** A batch is searched for contracts that IME refuses, or is so no more. */
+  search(batch: readonly ContractKey[], underSearch: boolean): void {
+    for (const key of batch) {
+      const feed = this.#feeds.get(key);
+      if (feed !== undefined) feed.underSearch = underSearch;
+    }
+  }
+
   /** `shard` has no connection any more; `forGood` where it will not dial with these contracts again. */
-  lose(shard: Shard, keys: Iterable<ContractKey>, forGood: boolean, cause: StatusCause): void {
+  lose(shard: Shard, keys: Iterable<ContractKey>, forGood: boolean, reason: string): void {
+    const cause: StatusCause = {
+      code: 'UPSTREAM_LOST',
+      reason: `The connection to IME was lost: ${reason}.`,
+    };
     const isDialFailure = shard.failure !== undefined && shard.failure.openForMs === undefined;
     for (const key of keys) {
       const feed = this.#feeds.get(key);

@@ -1,4 +1,3 @@
-import type { StatusCause } from '../../contract/contract-status.ts';
 import type { ContractKey, KeySpace } from '../../contract/key.ts';
 import type { ContractSink } from '../../hub/source.ts';
 import { describeEnd, throttledForMs } from '../sockets/failure.ts';
@@ -10,6 +9,13 @@ import {
 } from '../sockets/shard.ts';
 import type { Upstream } from '../sockets/upstream.ts';
 import { ContractFeeds } from './feeds.ts';
+import {
+  type JudgedPool,
+  type ProbeAnswer,
+  probeAnswer,
+  type RefusalJudge,
+} from './refusal-judge.ts';
+import { shardLoads } from './shard-loads.ts';
 import { packShards, planCompaction } from './shard-plan.ts';
 import { ShardSizing } from './shard-sizing.ts';
 
@@ -20,27 +26,8 @@ const OVERLAP_MS = 250;
 /** How soon the shards are looked at again after something about them changed. */
 const REPLAN_MS = 20;
 
-/** How a probe ended: `unanswered` says nothing of the contracts or the token. */
-export type ProbeAnswer = 'accepted' | 'refused' | 'tokenRefused' | 'unanswered';
-
-/** Finds out what a refusal means; the pool hands it what was refused. */
-export interface RefusalJudge {
-  /** Why nothing is dialed for now; `undefined` while dialing goes on. */
-  readonly trouble: StatusCause | undefined;
-  /** A batch was refused: its token (surely, where `tokenOnly`), or one of its contracts. */
-  refused(pool: ImePool, batch: readonly ContractKey[], tokenOnly: boolean): void;
-  /**
-   * IME accepted something: so it accepts the token.
-   *
-   * @param dialedAtMs when that was dialed, by the monotonic clock
-   */
-  accepted(dialedAtMs: number): void;
-  /** Contracts have been asked for of which nothing is known. */
-  asked(pool: ImePool, keys: readonly ContractKey[]): void;
-}
-
 /** The contracts of one key space, shared out over few sockets. */
-export class ImePool implements ShardOwner {
+export class ImePool implements ShardOwner, JudgedPool {
   readonly feeds: ContractFeeds;
   readonly #upstream: Upstream;
   readonly #judge: RefusalJudge;
@@ -96,10 +83,7 @@ export class ImePool implements ShardOwner {
 
   /** The search that held these contracts back is over: those not convicted are dialed as usual. */
   searched(batch: readonly ContractKey[]): void {
-    for (const key of batch) {
-      const feed = this.feeds.get(key);
-      if (feed !== undefined) feed.underSearch = false;
-    }
+    this.feeds.search(batch, false);
     this.#planIn(REPLAN_MS);
   }
 
@@ -151,7 +135,7 @@ export class ImePool implements ShardOwner {
       { endpoint: this.space, contracts: shard.keys.size, class: failure.class, held },
       `a connection to IME ended: ${reason}`,
     );
-    this.feeds.lose(shard, shard.keys, false, lost(reason));
+    this.feeds.lose(shard, shard.keys, false, reason);
     const tokenChanged = this.#upstream.token.reread();
     if (failure.class === 'throttled') this.#upstream.gate.pauseFor(throttledForMs(failure.end));
     if (this.#probes.has(shard)) {
@@ -187,10 +171,7 @@ export class ImePool implements ShardOwner {
     // The token that was refused is not the one in the file any more, or nobody wants some of these
     // contracts any more: another dial, with what is left, tells more than a search.
     if (tokenChanged || !batch.every((key) => this.feeds.usable(key))) return;
-    for (const key of batch) {
-      const feed = this.feeds.get(key);
-      if (feed !== undefined) feed.underSearch = true;
-    }
+    this.feeds.search(batch, true);
     this.#judge.refused(this, batch, failure.class === 'token');
   }
 
@@ -201,7 +182,7 @@ export class ImePool implements ShardOwner {
       return;
     }
     const unusable = [...shard.keys].filter((key) => !usable.has(key));
-    this.feeds.lose(shard, unusable, true, lost(reason));
+    this.feeds.lose(shard, unusable, true, reason);
     shard.retry(usable);
   }
 
@@ -217,7 +198,7 @@ export class ImePool implements ShardOwner {
     this.#retests.delete(shard);
     this.#replacements.delete(shard);
     shard.close();
-    this.feeds.lose(shard, shard.keys, true, lost(reason));
+    this.feeds.lose(shard, shard.keys, true, reason);
   }
 
   #answerProbe(shard: Shard, answer: ProbeAnswer): void {
@@ -306,20 +287,7 @@ export class ImePool implements ShardOwner {
 
   /** Brings contracts together on fewer sockets, make before break. */
   #compact(): void {
-    const replaced = new Set([...this.#replacements.values()].flat());
-    const idle: { id: Shard; keys: ContractKey[] }[] = [];
-    const counted = new Set<ContractKey>();
-    let busy = 0;
-    // Newest first: a contract that two shards carry counts for the one that stays.
-    for (const shard of [...this.#shards].reverse()) {
-      if (replaced.has(shard)) continue;
-      const keys = [...shard.keys].filter((key) => this.feeds.usable(key));
-      const searched = keys.some((key) => this.feeds.get(key)?.underSearch);
-      if (shard.isAccepted && !searched && !this.#replacements.has(shard)) {
-        idle.push({ id: shard, keys: keys.filter((key) => !counted.has(key)) });
-        for (const key of keys) counted.add(key);
-      } else busy++;
-    }
+    const { idle, busy } = shardLoads([...this.#shards], this.#replacements, this.feeds);
     const bounds = this.#sizing.bounds;
     const usable = [...this.feeds.wanted()].filter((feed) => this.feeds.usable(feed.key));
     const needed = packShards(
@@ -333,13 +301,4 @@ export class ImePool implements ShardOwner {
       shard.dial();
     }
   }
-}
-
-function lost(reason: string): StatusCause {
-  return { code: 'UPSTREAM_LOST', reason: `The connection to IME was lost: ${reason}.` };
-}
-
-function probeAnswer(failure: ShardFailure): ProbeAnswer {
-  if (failure.class === 'ambiguous') return 'refused';
-  return failure.class === 'token' ? 'tokenRefused' : 'unanswered';
 }

@@ -1,7 +1,7 @@
 import type { StatusCause } from '../../contract/contract-status.ts';
 import type { ContractKey } from '../../contract/key.ts';
 import { sleep } from '../../lib/clock.ts';
-import type { ImePool, ProbeAnswer, RefusalJudge } from '../pool/pool.ts';
+import type { JudgedPool, ProbeAnswer, RefusalJudge } from '../pool/refusal-judge.ts';
 import { backoffMs } from '../sockets/backoff.ts';
 import type { Upstream } from '../sockets/upstream.ts';
 import { afterProbe, type Isolation, isolate, nextProbe, withGood } from './isolation.ts';
@@ -23,7 +23,7 @@ export type RefusalState = 'clear' | 'asking' | 'searching' | 'tokenRefused' | '
 
 /** A batch of contracts that IME refused. */
 interface RefusedBatch {
-  readonly pool: ImePool;
+  readonly pool: JudgedPool;
   readonly keys: readonly ContractKey[];
   readonly tokenOnly: boolean;
   /** By the monotonic clock. */
@@ -32,7 +32,7 @@ interface RefusedBatch {
 
 /** One contract of one pool, to dial alone. */
 interface Single {
-  readonly pool: ImePool;
+  readonly pool: JudgedPool;
   readonly key: ContractKey;
 }
 
@@ -55,7 +55,7 @@ const TROUBLE: Partial<Record<RefusalState, StatusCause>> = {
  */
 export class Refusals implements RefusalJudge {
   readonly #upstream: Upstream;
-  readonly #pools: () => readonly ImePool[];
+  readonly #pools: () => readonly JudgedPool[];
   readonly #batches: RefusedBatch[] = [];
   readonly #abort = new AbortController();
   #state: RefusalState = 'clear';
@@ -68,7 +68,7 @@ export class Refusals implements RefusalJudge {
   #probesTurn = 0;
 
   /** @param pools both pools: a contract of either can be the canary */
-  constructor(upstream: Upstream, pools: () => readonly ImePool[]) {
+  constructor(upstream: Upstream, pools: () => readonly JudgedPool[]) {
     this.#upstream = upstream;
     this.#pools = pools;
   }
@@ -81,7 +81,7 @@ export class Refusals implements RefusalJudge {
     return TROUBLE[this.#state];
   }
 
-  refused(pool: ImePool, keys: readonly ContractKey[], tokenOnly: boolean): void {
+  refused(pool: JudgedPool, keys: readonly ContractKey[], tokenOnly: boolean): void {
     const batch = { pool, keys, tokenOnly, refusedAtMs: this.#upstream.clock.monotonicMs() };
     this.#batches.push(batch);
     // Until it is known what is at fault, no other dial may run into the same wall.
@@ -95,7 +95,7 @@ export class Refusals implements RefusalJudge {
     if (this.#state === 'searching') this.#upstream.gate.resume();
   }
 
-  asked(pool: ImePool, keys: readonly ContractKey[]): void {
+  asked(pool: JudgedPool, keys: readonly ContractKey[]): void {
     if (this.#state !== 'allRefused') return;
     this.#askedSince = keys.map((key) => ({ pool, key }));
     this.#wake.abort();
@@ -261,7 +261,7 @@ export class Refusals implements RefusalJudge {
 
   /** Probes until IME answers: a transient failure is no answer. */
   async #answered(
-    pool: ImePool,
+    pool: JudgedPool,
     keys: readonly ContractKey[],
   ): Promise<Exclude<ProbeAnswer, 'unanswered'>> {
     for (let attempt = 0; ; attempt++) {
@@ -279,6 +279,6 @@ export class Refusals implements RefusalJudge {
   }
 }
 
-function singles(pool: ImePool, keys: readonly ContractKey[]): Single[] {
+function singles(pool: JudgedPool, keys: readonly ContractKey[]): Single[] {
   return keys.map((key) => ({ pool, key }));
 }

@@ -50,7 +50,7 @@ export interface UpstreamMachine {
 }
 
 /** The machine's own clock and network. */
-export const SYSTEM: UpstreamMachine = {
+const SYSTEM: UpstreamMachine = {
   clock: systemClock,
   dial: (url, options) => new WebSocket(url, options),
 };

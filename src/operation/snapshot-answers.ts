@@ -3,19 +3,15 @@ import { LRUCache } from 'lru-cache';
 import type { Principal } from '../access/principal.ts';
 import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
-import type { Admission } from '../operation/admission.ts';
-import {
-  type Asker,
-  type OperationGateway,
-  operationContext,
-} from '../operation/operation-context.ts';
-import type { OperationRequest } from '../operation/operation-request.ts';
 import type { FieldTexts } from '../render/field-texts.ts';
 import { RenderedStates } from '../render/rendered-states.ts';
 import { type ContractWriter, contractWriter } from '../render/rendering.ts';
 import { fieldCost, type SelectedField } from '../render/selection.ts';
 import { checkedWaitMs, contractKeys, oneContractKey } from '../schema/contract-arguments.ts';
 import type { GatewayContext } from '../schema/resolver-context.ts';
+import type { Admission } from './admission.ts';
+import { type Asker, type OperationGateway, operationContext } from './operation-context.ts';
+import type { OperationRequest } from './operation-request.ts';
 
 /** How much memory requests, and selections, are remembered in, in bytes, and how long each may be. */
 const MOST_BYTES = 8 * 1024 * 1024;

@@ -1,0 +1,40 @@
+import type { ContractKey } from '../../contract/key.ts';
+import type { Shard } from '../sockets/shard.ts';
+import type { ContractFeeds } from './feeds.ts';
+import type { PlannedShard } from './shard-plan.ts';
+
+/** What planning sees of the shards of a pool. */
+interface ShardLoads {
+  /** Accepted ones that no other change is about. */
+  readonly idle: readonly PlannedShard<Shard>[];
+  /** How many there are besides, less those that are being replaced. */
+  readonly busy: number;
+}
+
+/**
+ * How the contracts that are to be carried lie on shards now.
+ *
+ * @param shards oldest first
+ * @param replacements shards by which others are being replaced
+ */
+export function shardLoads(
+  shards: readonly Shard[],
+  replacements: ReadonlyMap<Shard, readonly Shard[]>,
+  feeds: ContractFeeds,
+): ShardLoads {
+  const replaced = new Set([...replacements.values()].flat());
+  const idle: PlannedShard<Shard>[] = [];
+  const counted = new Set<ContractKey>();
+  let busy = 0;
+  // Newest first: a contract that two shards carry counts for the one that stays.
+  for (const shard of [...shards].reverse()) {
+    if (replaced.has(shard)) continue;
+    const keys = [...shard.keys].filter((key) => feeds.usable(key));
+    const searched = keys.some((key) => feeds.get(key)?.underSearch);
+    if (shard.isAccepted && !searched && !replacements.has(shard)) {
+      idle.push({ id: shard, keys: keys.filter((key) => !counted.has(key)) });
+      for (const key of keys) counted.add(key);
+    } else busy++;
+  }
+  return { idle, busy };
+}
