@@ -1,6 +1,7 @@
 /**
  * The long runs: `npm run soak -- --minutes 30 --seed 1` walks at random and then reports whether
- * anything is left; `npm run soak -- --faults` measures the faults that take a minute and more.
+ * anything is left; `npm run soak -- --faults` measures the faults that take a minute and more;
+ * `npm run soak -- --operations 30` has operations refused, raced and aborted for so many minutes.
  */
 import { parseArgs } from 'node:util';
 import { createClient } from 'graphql-ws';
@@ -10,6 +11,7 @@ import { readConfig } from '../src/config/command-line.ts';
 import { LocalTimeZone } from '../src/contract/local-time.ts';
 import { createLog } from '../src/observability/log.ts';
 import { Exchange } from '../src/simulator/exchange.ts';
+import { OperationsWalk } from './kit/operations-walk.ts';
 import { Walk } from './kit/walk.ts';
 
 const { values } = parseArgs({
@@ -17,6 +19,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '30' },
     seed: { type: 'string', default: '1' },
     faults: { type: 'boolean', default: false },
+    operations: { type: 'string' },
   },
 });
 
@@ -189,8 +192,39 @@ async function faults(): Promise<void> {
   });
 }
 
+/** Half of the time with tokens, half of it with keys. */
+async function operations(minutes: number, seed: number): Promise<void> {
+  for (const auth of ['jwt', 'keys'] as const) {
+    const walk = new OperationsWalk(seed, auth);
+    await walk.start();
+    try {
+      const endsAtMs = performance.now() + (minutes / 2) * 60_000;
+      let before: number | undefined;
+      while (performance.now() < endsAtMs) {
+        await walk.run(20_000);
+        const left = await walk.left();
+        before ??= heapMb();
+        say(
+          `${auth}: ${walk.steps} steps, left ${JSON.stringify(left)}, heap ${heapMb().toFixed(1)} MB`,
+        );
+        if (left.clients + left.subscriptions > 0 || left.contracts !== 1 || left.upstream !== 1) {
+          throw new Error('something was not given back');
+        }
+        if (walk.leaks.length > 0)
+          throw new Error(`told to somebody who may not: ${walk.leaks[0]}`);
+        if (walk.faults.length > 0) throw new Error(`a fault in the log: ${walk.faults[0]}`);
+      }
+      if (heapMb() > (before ?? 0) + 10) throw new Error('the heap has grown by more than 10 MB');
+    } finally {
+      await walk.close();
+    }
+  }
+}
+
 try {
-  if (values.faults) await faults();
+  if (values.operations !== undefined)
+    await operations(Number(values.operations), Number(values.seed));
+  else if (values.faults) await faults();
   else await walk(Number(values.minutes), Number(values.seed));
   say('all as it should be');
 } catch (error) {

@@ -43,6 +43,12 @@ export class ContractFeeds {
     return (this.#feeds.get(key)?.wanted ?? false) && !this.invalid.has(key);
   }
 
+  /** Whether any of the contracts is wanted. */
+  anyWanted(keys: Iterable<ContractKey>): boolean {
+    for (const key of keys) if (this.#feeds.get(key)?.wanted) return true;
+    return false;
+  }
+
   /** Contracts that IME has accepted before, those that have delivered a state first. */
   provenKeys(): ContractKey[] {
     const proven = [...this.wanted()].filter((feed) => feed.proven);

@@ -219,11 +219,6 @@ export class ImePool implements ShardOwner, JudgedPool {
     return true;
   }
 
-  #anyWanted(shard: Shard): boolean {
-    for (const key of shard.keys) if (this.feeds.get(key)?.wanted) return true;
-    return false;
-  }
-
   #planIn(ms: number): void {
     if (this.#closed) return;
     const atMs = this.#upstream.clock.monotonicMs() + ms;
@@ -243,7 +238,7 @@ export class ImePool implements ShardOwner, JudgedPool {
     const nowMs = this.#upstream.clock.monotonicMs();
     for (const shard of this.#shards) {
       if (this.#probes.has(shard)) continue;
-      if (this.#retests.has(shard) && this.#anyWanted(shard)) continue;
+      if (this.#retests.has(shard) && this.feeds.anyWanted(shard.keys)) continue;
       const newer = (other: Shard) => other.id > shard.id && other.settledAtMs !== undefined;
       if (!this.#carriedByOthers(shard, newer)) continue;
       let closeAtMs = nowMs;
