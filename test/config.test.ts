@@ -88,6 +88,8 @@ describe('settings', () => {
   test('never repeat a secret in a fault', () => {
     const found = faults(['--ime-token', ''], { IME_URL: 'wss://x', PORT: 'x' });
     expect(found.join()).not.toContain('hush');
-    expect(found.join()).toContain('IME_TOKEN: expected a text, got something else');
+    expect(found.join()).toContain(
+      'IME_TOKEN: expected a token of characters that a header can carry, got something else',
+    );
   });
 });

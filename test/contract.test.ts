@@ -77,6 +77,11 @@ describe('derived numbers', () => {
     expect(lastPriceChange(traded('0.3', '0.1'))).toBe('0.2');
   });
 
+  test('of whole floats are written as whole numbers', () => {
+    expect(midPrice(book('12100.0', '12100.0'))).toBe('12100');
+    expect(lastPriceChange(traded('12100.0', '12000.0'))).toBe('100');
+  });
+
   test('round a percentage to four places, half away from zero', () => {
     expect(lastPriceChangePercent(traded('110', '100'))).toBe('10');
     expect(lastPriceChangePercent(traded('4', '3'))).toBe('33.3333');

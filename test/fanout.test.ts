@@ -35,6 +35,7 @@ const state = new ContractState('name:نیم\u200cسکه "x"', {
     sequence: 7,
     timestamp: '2026-05-23T15:10:00.000001',
     receivedAtMs: 1_700_000_000_001,
+    raw: '{}',
     ...marketState('12345678901234567891.50'),
   },
 });

@@ -16,7 +16,12 @@ const A: ContractKey = 'name:A';
 const B: ContractKey = 'id:B';
 
 function snapshot(lastPrice: number): Snapshot {
-  return { timestamp: '2026-05-23T15:10:00', receivedAtMs: 1, ...marketState(String(lastPrice)) };
+  return {
+    timestamp: '2026-05-23T15:10:00',
+    receivedAtMs: 1,
+    raw: '{}',
+    ...marketState(String(lastPrice)),
+  };
 }
 
 function hubWithLog(lingerMs = 10_000) {
@@ -105,7 +110,7 @@ describe('the hub', () => {
       allowedPriceRange: null,
       contractInfo: null,
     };
-    source.publish(A, { timestamp: '2026-05-23T15:10:01', receivedAtMs: 2, ...empty });
+    source.publish(A, { timestamp: '2026-05-23T15:10:01', receivedAtMs: 2, raw: '{}', ...empty });
     const [state] = hub.states();
     expect(state?.snapshot).toMatchObject({ sequence: 2, timestamp: '2026-05-23T15:10:01' });
     expect(state?.snapshot).toMatchObject(marketState('1'));

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { LocalTimeZone } from '../src/contract/local-time.ts';
 import { decodeMessage } from '../src/ime/protocol/decode.ts';
 import { decimalDigits, wholeDigits } from '../src/ime/protocol/numbers.ts';
 
@@ -25,7 +26,8 @@ describe('a whole number', () => {
       fc.property(fc.bigInt({ min: -(10n ** 40n), max: 10n ** 40n }), places, (value, zeros) => {
         const digits = String(value);
         expect(wholeDigits(`${digits}.${'0'.repeat(zeros + 1)}`)).toBe(digits);
-        expect(wholeDigits(`${digits}${'0'.repeat(zeros)}e-${zeros}`)).toBe(digits);
+        const shifted = value === 0n ? digits : digits + '0'.repeat(zeros);
+        expect(wholeDigits(`${shifted}e-${zeros}`)).toBe(digits);
         expect(wholeDigits(`${digits}E+${zeros}`)).toBe(String(value * 10n ** BigInt(zeros)));
       }),
     );
@@ -61,6 +63,11 @@ test.each(['NaN', 'Infinity', '-Infinity'])('%s costs its field and not the fram
   });
 });
 
+test('a frame of nothing but escaped quotes is dropped in linear time', () => {
+  const frame = Buffer.from(`{"contractName":"${'\\"'.repeat(500_000)}`);
+  expect(decodeMessage(frame, false, 'name', 1)).toEqual({ ok: false, fault: 'json' });
+});
+
 test('of equal keys the last one counts', () => {
   const frame =
     '{"contractName":"A","contractName":"B","timestamp":"2026-05-23T15:10:00","data":{"ContractInfo":{"open_interest":1,"open_interest":2}}}';
@@ -78,4 +85,62 @@ test('a message that cannot be read says whose it is', () => {
     const frame = Buffer.from(`{"contractName":"A",${rest}}`);
     expect(decodeMessage(frame, false, 'name', 1)).toEqual({ ok: false, fault, key: 'name:A' });
   }
+});
+
+describe('a timestamp', () => {
+  const read = (timestamp: string) => {
+    const frame = `{"contractName":"A","timestamp":${JSON.stringify(timestamp)},"data":{}}`;
+    const decoded = decodeMessage(
+      Buffer.from(frame),
+      false,
+      'name',
+      1,
+      new LocalTimeZone('Asia/Tehran'),
+    );
+    return decoded.ok ? decoded.snapshot.timestamp : decoded.fault;
+  };
+
+  test.each([
+    ['2026-05-23T15:10:00', '2026-05-23T15:10:00'],
+    ['2026-05-23 15:10:00.5', '2026-05-23 15:10:00.5'],
+    ['2026-05-23T15:10:00.123456789', '2026-05-23T15:10:00.123456789'],
+    ['2026-05-23T11:40:00Z', '2026-05-23T15:10:00'],
+    ['2026-05-23T11:40:00.123456Z', '2026-05-23T15:10:00.123456'],
+    ['2026-05-23T15:10:00.000001+03:30', '2026-05-23T15:10:00.000001'],
+    ['2026-05-23T23:40:00-0500', '2026-05-24T08:10:00'],
+    ['2026-05-23T15:10', 'timestamp'],
+    ['2026-05-23T15:10:00+99:00', 'timestamp'],
+    ['2026-02-31T15:10:00Z', 'timestamp'],
+    ['', 'timestamp'],
+  ])('%j is read as %j', (written, local) => {
+    expect(read(written)).toBe(local);
+  });
+});
+
+test('what the sister service has besides is read where it is there, and not missed where not', () => {
+  const limit = '"1":{"buy_quantity":1,"buy_price":2,"sell_quantity":3,"sell_price":4';
+  const decode = (more: string, info: string) =>
+    decodeMessage(
+      Buffer.from(
+        `{"contractName":"A","timestamp":"2026-05-23T15:10:00","data":{"BestLimit":{${limit}${more}}},"ContractInfo":{"open_interest":1,"open_interest_changes":0${info}}}}`,
+      ),
+      false,
+      'name',
+      1,
+    );
+  const full = decode(
+    ',"buy_order_count":7,"sell_order_count":8.0',
+    ',"initial_margin":1500.50,"required_margin":"9"',
+  );
+  expect(full.ok && full.snapshot.bestLimits?.[0]).toMatchObject({
+    buyOrderCount: '7',
+    sellOrderCount: '8',
+  });
+  expect(full.ok && full.snapshot.contractInfo).toMatchObject({
+    initialMargin: '1500.50',
+    requiredMargin: '9',
+  });
+  const plain = decode('', '');
+  expect(plain.ok && plain.missingFields).toBe(0);
+  expect(plain.ok && plain.snapshot.raw).toContain('"BestLimit"');
 });

@@ -1,7 +1,9 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import type { ContractSink } from '../src/hub/source.ts';
-import { TokenSource } from '../src/ime/credentials/access-token.ts';
+import { Authorization } from '../src/ime/credentials/authorization.ts';
+import { FurtherHeaders } from '../src/ime/credentials/further-headers.ts';
+import { GivenToken } from '../src/ime/credentials/given-token.ts';
 import { imeBaseUrl } from '../src/ime/protocol/endpoints.ts';
 import { Upstream, type UpstreamMachine } from '../src/ime/sockets/upstream.ts';
 import { ImeSource } from '../src/ime/source.ts';
@@ -40,6 +42,7 @@ function countingClock(): Clock & { timers(): number } {
 }
 
 function imeSource(url: string, sink: ContractSink, machine: UpstreamMachine): ImeSource {
+  const log = createLog('silent');
   const upstream = new Upstream(
     {
       base: imeBaseUrl(url),
@@ -48,9 +51,10 @@ function imeSource(url: string, sink: ContractSink, machine: UpstreamMachine): I
       pingIntervalMs: 5_000,
       pingTimeoutMs: 5_000,
     },
-    new TokenSource(undefined, undefined),
+    new GivenToken(undefined, undefined, new FurtherHeaders(undefined, log), log),
+    new Authorization('auto', log),
     TEHRAN,
-    createLog('silent'),
+    log,
     new RepeatLimit(10_000),
     machine,
   );
@@ -86,6 +90,7 @@ sourceSuite('scripted', async (sink) => {
       source.publish(key, {
         timestamp: '2026-05-23T15:10:00',
         receivedAtMs: Date.now(),
+        raw: '{}',
         ...marketState(String(price)),
       }),
     lose: () => source.lose(),

@@ -7,7 +7,7 @@ import { GraphqlEndpoint } from '../http/graphql-endpoint.ts';
 import { GatewayServer } from '../http/server.ts';
 import { ContractHub } from '../hub/hub.ts';
 import type { ContractSource } from '../hub/source.ts';
-import { TokenSource } from '../ime/credentials/access-token.ts';
+import { Authorization } from '../ime/credentials/authorization.ts';
 import { imeBaseUrl } from '../ime/protocol/endpoints.ts';
 import { Upstream } from '../ime/sockets/upstream.ts';
 import { ImeSource } from '../ime/source.ts';
@@ -26,6 +26,7 @@ import { schema } from '../schema/schema.ts';
 import { Simulator } from '../simulator/simulator.ts';
 import { WebSocketEndpoint } from '../websocket/websocket-endpoint.ts';
 import { createAccess } from './create-access.ts';
+import { createCredentials } from './create-credentials.ts';
 import { Metrics, type ServerReport } from './metrics.ts';
 
 /** How often equal faults of the upstream are logged, in milliseconds. */
@@ -71,7 +72,7 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
   const tracing = await openTelemetry(VERSION);
   const simulator = config.IME_URL === undefined ? embeddedSimulator(config) : undefined;
   const base = imeBaseUrl(config.IME_URL ?? (await simulator?.listen(0)) ?? '');
-  const token = new TokenSource(config.IME_TOKEN, config.IME_TOKEN_FILE);
+  const credentials = createCredentials(config, base, systemClock, log);
   const upstream = new Upstream(
     {
       base,
@@ -80,7 +81,8 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
       pingIntervalMs: config.IME_PING_INTERVAL_MS,
       pingTimeoutMs: config.IME_PING_TIMEOUT_MS,
     },
-    token,
+    credentials,
+    new Authorization(config.IME_AUTHORIZATION, log),
     zone,
     log,
     new RepeatLimit(REPEAT_INTERVAL_MS),
@@ -88,7 +90,7 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
   const source: ContractSource = new ImeSource(upstream, hub);
   hub.connect(source);
   const report = (): GatewayReport => {
-    const { sockets, problems, dials, counts } = source.report();
+    const { sockets, problems, dials, counts, credentials: shown } = source.report();
     const reasons = source.health();
     const { webSockets, streams } = serverReport();
     return {
@@ -102,6 +104,7 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
         mode: simulator === undefined ? 'IME' : 'SIMULATOR',
         url: simulator === undefined ? base.href : null,
         problems,
+        credentials: shown,
         sockets,
         dials,
         messages: counts.messages,

@@ -101,6 +101,21 @@ export class Metrics {
         return newest === 0 ? 0 : (Date.now() - newest) / 1000;
       },
     );
+    this.#gauge(
+      'upstream_token_remaining_seconds',
+      'Seconds until the access token for IME ends; -1 where that is not known.',
+      undefined,
+      () => {
+        const endsAtMs = report().credentials?.expiresAtMs ?? null;
+        return endsAtMs === null ? -1 : Math.max(0, (endsAtMs - Date.now()) / 1000);
+      },
+    );
+    this.#counter(
+      'upstream_logins_total',
+      'Logins at IME, by how they ended.',
+      'outcome',
+      () => report().credentials?.logins ?? {},
+    );
     const counts = () => report().counts;
     this.#counter(
       'upstream_dials_total',

@@ -15,12 +15,17 @@ export function withDigits(text: string, { persianDigits }: NumberStyle): string
 }
 
 /**
- * A number as its digits are, with groups of three: no digit is lost to a float.
+ * A number as its digits are, with groups of three: no digit is lost to a float. A fraction of nothing
+ * but zeros, as Python's floats have it, is left out.
  *
  * @param digits as the gateway sends them, such as `-1234567.50`; null is shown as a dash
  */
 export function formatDigits(digits: string | null | undefined, style: NumberStyle): string {
   if (digits === null || digits === undefined) return '–';
+  return groupDigits(digits.replace(/^(-?\d+)\.0+$/, '$1'), style);
+}
+
+function groupDigits(digits: string, style: NumberStyle): string {
   const match = /^(-?)(\d+)(?:\.(\d+))?$/.exec(digits);
   if (match === null) return withDigits(digits, style);
   const [, sign = '', whole = '', fraction] = match;
@@ -41,7 +46,9 @@ export function formatPercent(digits: string | null | undefined, style: NumberSt
   const rounded = Number(digits)
     .toFixed(2)
     .replace(/^-(0\.00)$/, '$1');
-  return withDigits(formatChange(rounded, style), style).concat(style.persianDigits ? '٪' : '%');
+  const sign = direction(rounded) > 0 ? '+' : '';
+  // Here zeros at the end stay: two places are what was promised.
+  return `${sign}${groupDigits(rounded, style)}${style.persianDigits ? '٪' : '%'}`;
 }
 
 /** 1, 0 or -1: whether a number is above, at or below zero. */

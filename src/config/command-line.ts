@@ -95,6 +95,7 @@ export function readConfig(
   if (config.IME_TOKEN !== undefined && config.IME_TOKEN_FILE !== undefined) {
     faults.push('IME_TOKEN: expected either IME_TOKEN or IME_TOKEN_FILE, got both');
   }
+  faults.push(...loginFaults(config));
   if (AUTH === undefined && (IME_URL !== undefined || !isLoopback(HOST))) {
     const why =
       IME_URL === undefined ? `HOST is ${HOST}, which others can reach` : 'IME_URL is set';
@@ -114,6 +115,28 @@ export function readConfig(
     );
   }
   return faults.length > 0 ? { run: 'faults', faults } : commandLine;
+}
+
+/** What is wrong with how the gateway is to show IME who it is. */
+function loginFaults(config: Values<typeof SETTINGS>): string[] {
+  const { IME_USERNAME, IME_PASSWORD, IME_PASSWORD_FILE } = config;
+  const faults: string[] = [];
+  if (IME_USERNAME === undefined) {
+    for (const name of ['IME_PASSWORD', 'IME_PASSWORD_FILE', 'IME_LOGIN_URL'] as const) {
+      if (config[name] === undefined) continue;
+      faults.push(`IME_USERNAME: expected a user name, got nothing; ${name} is set`);
+    }
+    return faults;
+  }
+  for (const name of ['IME_TOKEN', 'IME_TOKEN_FILE'] as const) {
+    if (config[name] !== undefined)
+      faults.push(`${name}: expected nothing beside IME_USERNAME, got a value`);
+  }
+  if ((IME_PASSWORD === undefined) === (IME_PASSWORD_FILE === undefined)) {
+    const got = IME_PASSWORD === undefined ? 'neither' : 'both';
+    faults.push(`IME_PASSWORD: expected either IME_PASSWORD or IME_PASSWORD_FILE, got ${got}`);
+  }
+  return faults;
 }
 
 /** The text of `--help`: every setting with its flag, default and meaning. */

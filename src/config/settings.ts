@@ -15,6 +15,10 @@ const timeZone = readable(
   'a time zone that Node knows, such as Asia/Tehran',
 );
 
+const token = readable((given) => {
+  if (!/^[\x21-\x7e\x80-\xff]+$/.test(given.trim())) throw new TypeError('not a token');
+  return given.trim();
+}, 'a token of characters that a header can carry');
 const webUrl = readable(readWebUrl, 'an http or https URL');
 const origins = list(isOrigin, 'origins between commas, such as https://app.example.com, or *');
 const proxies = readable(
@@ -30,10 +34,29 @@ export const SETTINGS = {
     serviceUrl,
     'Base of the IME service, such as wss://core.hedgetech.ir/data-engine/ime. Unset: the embedded simulator.',
   ),
-  IME_TOKEN: optional(text, 'Access token for IME.', true),
+  IME_TOKEN: optional(token, 'Access token for IME.', true),
   IME_TOKEN_FILE: optional(
     text,
     'File that holds the access token; read anew when it changes and at each refusal.',
+  ),
+  IME_USERNAME: optional(
+    text,
+    'Name to log in to IME with: the gateway then gets and renews its token by itself. Not together with IME_TOKEN or its file.',
+  ),
+  IME_PASSWORD: optional(text, 'Password to log in to IME with.', true),
+  IME_PASSWORD_FILE: optional(text, 'File that holds the password; read anew when it changes.'),
+  IME_LOGIN_URL: optional(
+    webUrl,
+    "Where to log in. Unset: /auth/user/token/issue at IME_URL's host, https for wss.",
+  ),
+  IME_AUTHORIZATION: setting(
+    oneOf(['auto', 'bearer', 'raw']),
+    'auto',
+    'How the token stands in its header: bearer puts Bearer before it, raw does not, auto tries the first and then the second.',
+  ),
+  IME_HEADERS_FILE: optional(
+    text,
+    'File with a JSON object of further headers for login and handshakes, such as Origin, User-Agent and Cookie; read anew when it changes.',
   ),
   IME_MAX_CONTRACTS_PER_SOCKET: setting(
     whole(1, 10_000),

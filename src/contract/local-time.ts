@@ -1,6 +1,9 @@
 /** `YYYY-MM-DD`, `T` or a space, `HH:MM:SS`, up to nine digits of a second, no zone. */
 const LOCAL_DATE_TIME = /^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?$/;
 
+/** The same with its offset from UTC behind it. */
+const INSTANT = /^(.{19}(?:\.\d{1,9})?)(?:([zZ])|([+-])(\d\d):?(\d\d))$/;
+
 /** A time zone's offset from UTC at local times, such as IME's zoneless timestamps need it. */
 export class LocalTimeZone {
   readonly #format: Intl.DateTimeFormat;
@@ -40,6 +43,21 @@ export class LocalTimeZone {
     if (asUtcMs === undefined) throw new RangeError(`expected a local date and time, got ${local}`);
     const fraction = `${local.slice(20)}000000`.slice(0, 6);
     return `${local.slice(0, 10)}T${local.slice(11, 19)}.${fraction}${offsetText(this.#offsetAtLocal(local, asUtcMs))}`;
+  }
+
+  /**
+   * The local date and time of an instant that is written with an offset, `2026-05-23T11:40:00Z`, with the
+   * digits of a second that it has; `undefined` where the text is not one.
+   */
+  fromInstant(text: string): string | undefined {
+    const [, local, , sign, hours = '0', minutes = '0'] = INSTANT.exec(text) ?? [];
+    const asUtcMs = local === undefined ? undefined : localAsUtcMs(local.slice(0, 19));
+    if (local === undefined || asUtcMs === undefined) return undefined;
+    const offsetMs = (Number(hours) * 60 + Number(minutes)) * 60_000 * (sign === '-' ? -1 : 1);
+    if (Number(hours) > 23 || Number(minutes) > 59) return undefined;
+    const epochMs = asUtcMs - offsetMs;
+    const wall = new Date(epochMs + this.#offsetAt(epochMs)).toISOString();
+    return `${wall.slice(0, 19)}${local.slice(19)}`;
   }
 
   /** Epoch milliseconds as IME would write them: local, zoneless, six digits of a second. */

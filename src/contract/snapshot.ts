@@ -12,6 +12,9 @@ export interface BestLimit {
   readonly buyPrice: Digits | null;
   readonly sellQuantity: Digits | null;
   readonly sellPrice: Digits | null;
+  /** How many orders make up the quantity; null where IME does not say. */
+  readonly buyOrderCount?: Digits | null;
+  readonly sellOrderCount?: Digits | null;
 }
 
 /** The day's trading statistics. */
@@ -39,6 +42,8 @@ export interface AllowedPriceRange {
 export interface ContractInfo {
   readonly openInterest: Digits | null;
   readonly openInterestChanges: Digits | null;
+  readonly initialMargin?: Digits | null;
+  readonly requiredMargin?: Digits | null;
 }
 
 /** The four sections of a market state; a section that has never been sent is null. */
@@ -56,6 +61,8 @@ export interface Snapshot extends MarketState {
   readonly timestamp: string;
   /** Epoch milliseconds at which the gateway received the message. */
   readonly receivedAtMs: number;
+  /** IME's own message, as text. */
+  readonly raw: string;
 }
 
 /** Fills the sections that `next` leaves out (null) with those of `last`. */
@@ -65,6 +72,7 @@ export function withKnownSections(next: Snapshot, last: Snapshot | null): Snapsh
   return {
     timestamp: next.timestamp,
     receivedAtMs: next.receivedAtMs,
+    raw: next.raw,
     bestLimits: next.bestLimits ?? last.bestLimits,
     aggregate: next.aggregate ?? last.aggregate,
     allowedPriceRange: next.allowedPriceRange ?? last.allowedPriceRange,

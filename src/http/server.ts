@@ -87,6 +87,8 @@ export class GatewayServer {
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
       connectionsCheckingInterval: TIMEOUT_LOOK_MS,
+      // From Node 24 on, anything else is a request as any other; before, see `answerWithoutUpgrade`.
+      shouldUpgradeCallback: asksForWebSocket,
     };
     this.#http = createServer(timeouts, (request, response) => this.#answer(request, response));
     this.#http.maxConnections = gateway.access.limits.connections + SPARE_CONNECTIONS;

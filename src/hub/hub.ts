@@ -39,7 +39,11 @@ export class ContractHub implements ContractSink {
   constructor(lingerMs: number, clock: Clock, log: Logger) {
     this.#clock = clock;
     this.#log = log;
-    this.#linger = new ExpiryQueue(lingerMs, (key) => this.#drop([key]), clock);
+    this.#linger = new ExpiryQueue(
+      lingerMs,
+      (key) => this.#guard('a contract could not be let go', () => this.#drop([key])),
+      clock,
+    );
   }
 
   /** What everything in the hub measures times with. */

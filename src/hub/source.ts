@@ -52,8 +52,23 @@ export interface SourceReport {
   /** Connections tried since the start. */
   readonly dials: number;
   readonly counts: SourceCounts;
+  /** What it shows upstream; null for a source that shows nothing. */
+  readonly credentials: CredentialsSummary | null;
   /** What keeps contracts from being served, in words; empty while nothing does. */
   readonly problems: readonly string[];
+}
+
+/** The credentials of a source. Nothing secret is in it. */
+export interface CredentialsSummary {
+  readonly mode: 'NONE' | 'TOKEN' | 'FILE' | 'LOGIN';
+  /** Epoch milliseconds at which the token ends; null where that is not known. */
+  readonly expiresAtMs: number | null;
+  /** Epoch milliseconds at which it was obtained; null for one that was given. */
+  readonly renewedAtMs: number | null;
+  /** What is wrong, in words; null while nothing is. */
+  readonly problem: string | null;
+  /** Logins since the start, by how they ended. */
+  readonly logins: Readonly<Record<string, number>>;
 }
 
 /** What a source has counted since its start. */

@@ -1,5 +1,6 @@
 import { type ContractKey, keySpaceOf } from '../contract/key.ts';
 import type { ContractSink, ContractSource, SourceReport } from '../hub/source.ts';
+import type { Credential } from './credentials/credentials.ts';
 import { ImePool } from './pool/pool.ts';
 import { Refusals } from './refusals/refusals.ts';
 import { describeEnd } from './sockets/failure.ts';
@@ -12,6 +13,7 @@ export class ImeSource implements ContractSource {
   readonly #upstream: Upstream;
   readonly #refusals: Refusals;
   readonly #reachability: Reachability;
+  #credential: Credential | undefined;
   readonly #pools: { readonly name: ImePool; readonly id: ImePool };
 
   constructor(upstream: Upstream, sink: ContractSink) {
@@ -22,7 +24,22 @@ export class ImeSource implements ContractSource {
       id: new ImePool('id', upstream, sink, this.#refusals),
     };
     this.#reachability = new Reachability(upstream);
-    upstream.token.watch(() => this.#refusals.tokenChanged());
+    upstream.credentials.watch(() => this.#credentialsChanged());
+    this.#credentialsChanged();
+  }
+
+  /** There is another credential, or none any more, or something else is wrong with it. */
+  #credentialsChanged(): void {
+    const { current, isRequired } = this.#upstream.credentials;
+    this.#upstream.gate.setClosed(isRequired && current === undefined);
+    if (current !== this.#credential) {
+      this.#credential = current;
+      this.#refusals.tokenChanged();
+      if (current !== undefined) for (const pool of Object.values(this.#pools)) pool.renew();
+    }
+    const { trouble } = this.#refusals;
+    if (trouble === undefined) return;
+    for (const pool of Object.values(this.#pools)) pool.feeds.tellTrouble(trouble);
   }
 
   retain(keys: readonly ContractKey[]): void {
@@ -50,6 +67,7 @@ export class ImeSource implements ContractSource {
       })),
       dials: this.#upstream.gate.dials,
       counts: this.#upstream.counts,
+      credentials: this.#upstream.credentials.report(),
       problems: this.#problems(shards.map(({ shard }) => shard)),
     };
   }
@@ -75,7 +93,7 @@ export class ImeSource implements ContractSource {
     this.#refusals.close();
     this.#reachability.close();
     this.#upstream.gate.close();
-    this.#upstream.token.close();
+    this.#upstream.credentials.close();
     for (const pool of Object.values(this.#pools)) pool.close();
   }
 
@@ -94,8 +112,8 @@ export class ImeSource implements ContractSource {
 
   #problems(shards: readonly Shard[]): string[] {
     const { trouble } = this.#refusals;
-    const { fault } = this.#upstream.token;
-    const problems = new Set([trouble?.reason, fault].filter((text) => text !== undefined));
+    const { problem } = this.#upstream.credentials;
+    const problems = new Set([trouble?.reason, problem].filter((text) => text !== undefined));
     const unreadable = Object.values(this.#pools).reduce(
       (sum, pool) => sum + pool.feeds.unreadableCount,
       0,

@@ -42,7 +42,7 @@ export const systemClock: Clock = {
 
 /** What is left of a time that may be anything. */
 function waitMs(ms: number): number {
-  return ms > 0 ? ms : 0;
+  return Number.isNaN(ms) ? 0 : Math.max(0, ms);
 }
 
 /** Resolves after a time; rejects with the signal's reason as soon as it aborts. */

@@ -74,13 +74,15 @@ export class ExpiryQueue<K> {
   #expireDue(): void {
     this.#disarm = undefined;
     const nowMs = this.#clock.monotonicMs();
+    const due: K[] = [];
     for (const [key, dueAtMs] of this.#dueAtMs) {
       if (dueAtMs > nowMs) {
         this.#arm(dueAtMs - nowMs);
-        return;
+        break;
       }
-      this.#dueAtMs.delete(key);
-      this.#expire(key);
+      due.push(key);
     }
+    for (const key of due) this.#dueAtMs.delete(key);
+    for (const key of due) this.#expire(key);
   }
 }

@@ -31,7 +31,8 @@ export function contractLoader(
       const results = new Map<string, ContractState | Error>();
       const keysByWait = new Map<number, Set<ContractKey>>();
       const added = new Set(reads.map(({ key }) => key).filter((key) => !hub.holds(key)));
-      const refusal = refusalOf([...added]);
+      // All of them, so that no room is made for some by letting go of others.
+      const refusal = refusalOf([...new Set(reads.map(({ key }) => key))]);
       for (const read of reads) {
         const { key, waitMs } = read;
         if (refusal !== undefined && added.has(key)) results.set(cacheKey(read), refusal);

@@ -1,5 +1,5 @@
 import type { ContractStatus } from '../contract/contract-status.ts';
-import type { SocketReport } from '../hub/source.ts';
+import type { CredentialsSummary, SocketReport } from '../hub/source.ts';
 
 /** The gateway as an operator sees it: what the `status` field answers with. */
 export interface GatewayReport {
@@ -24,6 +24,8 @@ export interface UpstreamSummary {
   /** Base of the service; null for the simulator. */
   readonly url: string | null;
   readonly problems: readonly string[];
+  /** What the gateway shows IME. */
+  readonly credentials: CredentialsSummary | null;
   readonly sockets: readonly SocketReport[];
   readonly dials: number;
   readonly messages: number;

@@ -43,6 +43,18 @@ const BestLimitType = builder.objectRef<BestLimit>('BestLimit').implement({
       nullable: true,
       description: 'The price that sellers at this level ask; 0 where nobody sells.',
     }),
+    buyOrderCount: t.field({
+      type: 'BigInt',
+      nullable: true,
+      description: 'How many orders to buy there are, where IME says so.',
+      resolve: ({ buyOrderCount }) => buyOrderCount ?? null,
+    }),
+    sellOrderCount: t.field({
+      type: 'BigInt',
+      nullable: true,
+      description: 'How many orders to sell there are, where IME says so.',
+      resolve: ({ sellOrderCount }) => sellOrderCount ?? null,
+    }),
   }),
 });
 
@@ -134,6 +146,18 @@ const ContractInfoType = builder.objectRef<ContractInfo>('ContractInfo').impleme
       nullable: true,
       description: 'How many more or fewer that is than before.',
     }),
+    initialMargin: t.field({
+      type: 'Decimal',
+      nullable: true,
+      description: 'The margin that a new position needs, where IME says so.',
+      resolve: ({ initialMargin }) => initialMargin ?? null,
+    }),
+    requiredMargin: t.field({
+      type: 'Decimal',
+      nullable: true,
+      description: 'The margin that an open position needs, where IME says so.',
+      resolve: ({ requiredMargin }) => requiredMargin ?? null,
+    }),
   }),
 });
 
@@ -189,6 +213,10 @@ export const SnapshotType = builder.objectRef<NumberedSnapshot>('Snapshot').impl
       type: ContractInfoType,
       nullable: true,
       description: 'Open interest.',
+    }),
+    raw: t.exposeString('raw', {
+      nullable: false,
+      description: "IME's own message, as text: what the schema does not know yet is in it.",
     }),
     spread: t.field({
       type: 'Decimal',

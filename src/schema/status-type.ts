@@ -1,6 +1,6 @@
 import { OPERATOR_SCOPE } from '../access/principal.ts';
 import { CONTRACT_STATUSES, type ContractStatus } from '../contract/contract-status.ts';
-import type { SocketReport } from '../hub/source.ts';
+import type { CredentialsSummary, SocketReport } from '../hub/source.ts';
 import { builder } from './builder.ts';
 import { codedError } from './coded-error.ts';
 import type { GatewayReport, UpstreamMode, UpstreamSummary } from './report.ts';
@@ -81,6 +81,43 @@ const UpstreamSocketType = builder.objectRef<SocketReport>('UpstreamSocket').imp
   }),
 });
 
+const UpstreamCredentialsModeType = builder.enumType('UpstreamCredentialsMode', {
+  description: 'Where the access token for IME comes from.',
+  values: {
+    NONE: { description: 'None is shown.' },
+    TOKEN: { description: 'IME_TOKEN.' },
+    FILE: { description: 'IME_TOKEN_FILE.' },
+    LOGIN: { description: 'The gateway logs in by itself.' },
+  } satisfies Record<CredentialsSummary['mode'], { description: string }>,
+});
+
+const UpstreamCredentialsType = builder
+  .objectRef<CredentialsSummary>('UpstreamCredentials')
+  .implement({
+    description: 'What the gateway shows IME. Nothing secret is in it.',
+    fields: (t) => ({
+      mode: t.expose('mode', {
+        type: UpstreamCredentialsModeType,
+        nullable: false,
+        description: 'Where the access token comes from.',
+      }),
+      expiresAt: t.expose('expiresAtMs', {
+        type: 'DateTime',
+        nullable: true,
+        description: 'When it ends; null where that is not known.',
+      }),
+      renewedAt: t.expose('renewedAtMs', {
+        type: 'DateTime',
+        nullable: true,
+        description: 'When it was obtained; null for one that was given.',
+      }),
+      problem: t.exposeString('problem', {
+        nullable: true,
+        description: 'What is wrong with it, in words; null while nothing is.',
+      }),
+    }),
+  });
+
 const UpstreamStatusType = builder.objectRef<UpstreamSummary>('UpstreamStatus').implement({
   description: 'The connection to IME.',
   fields: (t) => ({
@@ -96,6 +133,11 @@ const UpstreamStatusType = builder.objectRef<UpstreamSummary>('UpstreamStatus').
     problems: t.exposeStringList('problems', {
       nullable: false,
       description: 'What keeps contracts from being served, in words; empty while nothing does.',
+    }),
+    credentials: t.expose('credentials', {
+      type: UpstreamCredentialsType,
+      nullable: true,
+      description: 'What is shown to IME.',
     }),
     sockets: t.expose('sockets', {
       type: [UpstreamSocketType],

@@ -4,13 +4,15 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { ContractKey, KeySpace } from '../contract/key.ts';
 import type { MarketState } from '../contract/snapshot.ts';
-import { encodeMessage } from '../ime/protocol/encode.ts';
+import { encodeMessage, type NumberStyle } from '../ime/protocol/encode.ts';
 import {
-  bearerToken,
+  type AuthorizationForm,
   parseSubscriptionTarget,
   REFUSED_CLOSE_CODE,
+  tokenIn,
 } from '../ime/protocol/endpoints.ts';
 import { ExchangeFaults, type FaultAnswer } from './faults.ts';
+import type { LoginDoor } from './login-door.ts';
 
 /** How an exchange is set up. */
 export interface ExchangeOptions {
@@ -18,6 +20,14 @@ export interface ExchangeOptions {
   readonly basePath: string;
   /** The token that it accepts; `undefined`: any, and none. */
   readonly token: string | undefined;
+  /** How the token must stand in its header; `any` without it. */
+  readonly authorization?: AuthorizationForm | 'any';
+  /** Who logs in gets a token of this; {@link token} then counts for nothing. */
+  readonly login?: LoginDoor | undefined;
+  /** Whether connections are cut when the token that they were opened with ends. */
+  readonly cutsAtEnd?: boolean;
+  /** How numbers are written. */
+  readonly numbers?: NumberStyle;
   /** Refuse before the handshake with HTTP 403, or after it with close 1008, as IME's document says. */
   readonly refuse: 'before' | 'after';
   /** Whether a contract is listed; called for every contract of a subscription. */
@@ -71,8 +81,8 @@ export class Exchange {
    * @throws where the port cannot be had
    */
   async listen(port: number, host = '127.0.0.1'): Promise<string> {
-    const http = createServer((_request, response) => {
-      response.writeHead(404).end();
+    const http = createServer((request, response) => {
+      if (!this.#options.login?.serve(request, response)) response.writeHead(404).end();
     });
     const webSockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
     http.on('connection', (socket: Socket) => {
@@ -111,7 +121,8 @@ export class Exchange {
     for (const { socket, space, keys: subscribed } of this.#subscribers) {
       for (const key of keys) {
         if (!subscribed.has(key)) continue;
-        const frame = frames.get(key) ?? encodeMessage(key, space, timestamp, state);
+        const frame =
+          frames.get(key) ?? encodeMessage(key, space, timestamp, state, this.#options.numbers);
         frames.set(key, frame);
         this.faults.whenAwake(() => socket.send(frame));
       }
@@ -151,6 +162,7 @@ export class Exchange {
         const subscriber = { socket: webSocket, space: asked.space, keys: new Set(asked.keys) };
         this.#subscribers.add(subscriber);
         webSocket.on('close', () => this.#subscribers.delete(subscriber));
+        this.#cutAtEnd(request, webSocket);
         this.#options.onSubscribed?.(asked.keys);
       }
     });
@@ -165,10 +177,24 @@ export class Exchange {
   }
 
   #accepts(request: IncomingMessage, keys: readonly ContractKey[]): boolean {
-    if (this.token !== undefined && bearerToken(request.headers.authorization) !== this.token) {
+    return this.#knows(request) && keys.length > 0 && keys.every((key) => this.#options.lists(key));
+  }
+
+  /** Whether the handshake shows a token that is good, in the form that is wanted. */
+  #knows(request: IncomingMessage): boolean {
+    const { authorization = 'any', login } = this.#options;
+    if (login === undefined && this.token === undefined) return true;
+    const shown = tokenIn(request.headers.authorization);
+    if (shown === undefined || (authorization !== 'any' && shown.form !== authorization))
       return false;
-    }
-    return keys.length > 0 && keys.every((key) => this.#options.lists(key));
+    return login === undefined ? shown.token === this.token : login.accepts(shown.token, request);
+  }
+
+  #cutAtEnd(request: IncomingMessage, webSocket: WebSocket): void {
+    const { login, cutsAtEnd } = this.#options;
+    const shown = tokenIn(request.headers.authorization);
+    if (login === undefined || !cutsAtEnd || shown === undefined) return;
+    this.faults.after(login.leftMs(shown.token), () => webSocket.close(REFUSED_CLOSE_CODE));
   }
 }
 

@@ -1,6 +1,9 @@
 import { type ContractKey, contractKey } from '../contract/key.ts';
 import type { LocalTimeZone } from '../contract/local-time.ts';
+import type { NumberStyle } from '../ime/protocol/encode.ts';
+import type { AuthorizationForm } from '../ime/protocol/endpoints.ts';
 import { Exchange } from './exchange.ts';
+import type { LoginDoor } from './login-door.ts';
 import { SimulatedMarket } from './market.ts';
 
 /** How a simulator is set up. */
@@ -10,6 +13,10 @@ export interface SimulatorOptions {
   /** Changes a second, over all contracts. */
   readonly updatesPerSecond: number;
   readonly token: string | undefined;
+  /** Who logs in gets a token. */
+  readonly login?: LoginDoor | undefined;
+  readonly authorization?: AuthorizationForm | 'any';
+  readonly numbers?: NumberStyle;
   readonly refuse: 'before' | 'after';
   readonly zone: LocalTimeZone;
 }
@@ -51,6 +58,10 @@ export class Simulator {
     this.exchange = new Exchange({
       basePath: SIMULATOR_BASE_PATH,
       token: options.token,
+      login: options.login,
+      cutsAtEnd: true,
+      authorization: options.authorization ?? 'any',
+      numbers: options.numbers ?? 'plain',
       refuse: options.refuse,
       lists: (key) => this.#places.has(key),
       onSubscribed: (keys) => this.#open(keys),

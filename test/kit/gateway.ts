@@ -6,7 +6,7 @@ import { contractKey } from '../../src/contract/key.ts';
 import { LocalTimeZone } from '../../src/contract/local-time.ts';
 import type { MarketState } from '../../src/contract/snapshot.ts';
 import { createLog } from '../../src/observability/log.ts';
-import { Exchange } from '../../src/simulator/exchange.ts';
+import { Exchange, type ExchangeOptions } from '../../src/simulator/exchange.ts';
 
 export const TEHRAN = new LocalTimeZone('Asia/Tehran');
 
@@ -28,8 +28,13 @@ export class TestExchange {
   url = '';
   #port = 0;
 
-  constructor(token?: string, refuse: 'before' | 'after' = 'after') {
+  constructor(
+    token?: string,
+    refuse: 'before' | 'after' = 'after',
+    more: Partial<ExchangeOptions> = {},
+  ) {
     this.exchange = new Exchange({
+      ...more,
       basePath: '/ime',
       token,
       refuse,

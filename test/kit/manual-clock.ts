@@ -36,7 +36,7 @@ export class ManualClock implements Clock {
   }
 
   setTimeout(run: () => void, ms: number): () => void {
-    return this.#add({ dueMs: this.#monotonicMs + (ms > 0 ? ms : 0), everyMs: undefined, run });
+    return this.#add({ dueMs: this.#monotonicMs + Math.max(0, ms || 0), everyMs: undefined, run });
   }
 
   setInterval(run: () => void, ms: number): () => void {

@@ -73,7 +73,7 @@ export class ScriptedSource implements ContractSource {
       lateMessages: 0,
     };
     const counts = { ...none, droppedFrames: {}, failures: {} };
-    return { sockets: [], dials: 0, counts, problems: [] };
+    return { sockets: [], dials: 0, counts, credentials: null, problems: [] };
   }
 
   close(): void {

@@ -69,6 +69,7 @@ export class ContractFeeds {
     this.#feeds.set(key, feed);
     feed.wanted = true;
     feed.delivered = false;
+    feed.unreadable = false;
     if (this.invalid.has(key)) this.#tell(feed, 'INVALID', REFUSED);
     else if (feed.last !== undefined && feed.isCarried) this.#deliverLast(feed, feed.last);
     else this.#tell(feed, 'PENDING', trouble ?? ASKED);
@@ -87,7 +88,6 @@ export class ContractFeeds {
     if (feed === undefined || !feed.shards.has(shard)) return false;
     const proves = !feed.proven;
     if (proves) this.#prove(feed);
-    feed.unreadable = false;
     const snapshots = feed.receive(shard, message);
     if (snapshots.length === 0) this.#upstream.counts.duplicates++;
     this.#deliver(feed, snapshots);
@@ -161,7 +161,10 @@ export class ContractFeeds {
       const { held, carriedOn } = feed.leave(shard, forGood);
       this.#deliver(feed, held);
       // Why it became STALE stays the reason while dial after dial fails.
-      if (!carriedOn) feed.last = undefined;
+      if (!carriedOn) {
+        feed.last = undefined;
+        feed.unreadable = false;
+      }
       if (!carriedOn && !(isDialFailure && feed.status === 'STALE')) this.#tellLost(feed, cause);
       this.#forgetIfUnused(feed);
     }
@@ -195,6 +198,7 @@ export class ContractFeeds {
         stale = { code: 'UPSTREAM_LATE', reason };
       }
       feed.sequence++;
+      feed.unreadable = false;
       feed.last = { snapshot, stale };
       this.#deliverLast(feed, feed.last);
     }

@@ -81,6 +81,25 @@ export class ImePool implements ShardOwner, JudgedPool {
     });
   }
 
+  /**
+   * Another credential is in force: sockets that were dialed with one that ends are replaced, make before
+   * break.
+   */
+  renew(): void {
+    const { current } = this.#upstream.credentials;
+    const replaced = new Set([...this.#replacements.values()].flat());
+    for (const shard of [...this.#shards]) {
+      const { credential } = shard;
+      const ends = credential !== current && credential?.expiresAtMs !== undefined;
+      if (!ends || !shard.isAccepted || replaced.has(shard) || this.#probes.has(shard)) continue;
+      const keys = [...shard.keys].filter((key) => this.feeds.usable(key));
+      if (keys.length === 0) continue;
+      const next = this.#add(keys, false);
+      this.#replacements.set(next, [shard]);
+      next.dial();
+    }
+  }
+
   /** The search that held these contracts back is over: those not convicted are dialed as usual. */
   searched(batch: readonly ContractKey[]): void {
     this.feeds.search(batch, false);
@@ -104,7 +123,7 @@ export class ImePool implements ShardOwner, JudgedPool {
   }
 
   shardReceived(shard: Shard, message: DecodedMessage): void {
-    if (this.feeds.receive(shard, message)) this.#judge.accepted(shard.dialedAtMs);
+    if (this.feeds.receive(shard, message)) this.#judge.accepted(shard.dialedAtMs, shard.form);
   }
 
   shardUnreadable(shard: Shard, key: ContractKey, fault: string): void {
@@ -112,7 +131,7 @@ export class ImePool implements ShardOwner, JudgedPool {
   }
 
   shardAccepted(shard: Shard): void {
-    this.#judge.accepted(shard.dialedAtMs);
+    this.#judge.accepted(shard.dialedAtMs, shard.form);
     this.feeds.accepted(shard);
     this.#retests.delete(shard);
     if (this.#probes.has(shard)) {
@@ -136,7 +155,7 @@ export class ImePool implements ShardOwner, JudgedPool {
       `a connection to IME ended: ${reason}`,
     );
     this.feeds.lose(shard, shard.keys, false, reason);
-    const tokenChanged = this.#upstream.token.reread();
+    const tokenChanged = this.#upstream.credentials.reread();
     if (failure.class === 'throttled') this.#upstream.gate.pauseFor(throttledForMs(failure.end));
     if (this.#probes.has(shard)) {
       this.#discard(shard, reason);
@@ -168,9 +187,10 @@ export class ImePool implements ShardOwner, JudgedPool {
     const reason = describeEnd(failure.end);
     const batch = [...shard.keys].filter((key) => this.feeds.get(key)?.shards.has(shard));
     this.#discard(shard, reason);
-    // The token that was refused is not the one in the file any more, or nobody wants some of these
+    // The token that was refused is not the one in force any more, or nobody wants some of these
     // contracts any more: another dial, with what is left, tells more than a search.
-    if (tokenChanged || !batch.every((key) => this.feeds.usable(key))) return;
+    const isOutdated = shard.credential !== this.#upstream.credentials.current;
+    if (tokenChanged || isOutdated || !batch.every((key) => this.feeds.usable(key))) return;
     this.feeds.search(batch, true);
     this.#judge.refused(this, batch, failure.class === 'token');
   }

@@ -1,5 +1,6 @@
 import type { StatusCause } from '../../contract/contract-status.ts';
 import type { ContractKey } from '../../contract/key.ts';
+import type { AuthorizationForm } from '../protocol/endpoints.ts';
 import type { ShardFailure } from '../sockets/shard.ts';
 import type { ContractFeeds } from './feeds.ts';
 
@@ -25,8 +26,9 @@ export interface RefusalJudge {
    * IME accepted something: so it accepts the token.
    *
    * @param dialedAtMs when that was dialed, by the monotonic clock
+   * @param form how the token stood in its header
    */
-  accepted(dialedAtMs: number): void;
+  accepted(dialedAtMs: number, form: AuthorizationForm): void;
   /** Contracts have been asked for of which nothing is known. */
   asked(pool: JudgedPool, keys: readonly ContractKey[]): void;
 }

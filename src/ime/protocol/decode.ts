@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { isLosslessNumber, type ParseOptions, parse } from 'lossless-json';
 import { type ContractKey, contractKey, type KeySpace } from '../../contract/key.ts';
-import { isLocalDateTime } from '../../contract/local-time.ts';
+import { isLocalDateTime, type LocalTimeZone } from '../../contract/local-time.ts';
 import type { BestLimit, MarketState, Snapshot } from '../../contract/snapshot.ts';
 import { ENDPOINT } from './endpoints.ts';
 import {
@@ -10,6 +10,7 @@ import {
   BEST_LIMIT,
   CONTRACT_INFO,
   type FieldKind,
+  OPTIONAL_FIELDS,
   type Section,
 } from './fields.ts';
 import { decimalDigits, wholeDigits } from './numbers.ts';
@@ -60,12 +61,14 @@ export type DecodedFrame =
  * or field that cannot be read is null and the rest is kept.
  *
  * @param receivedAtMs epoch milliseconds at which the frame came in
+ * @param zone IME's: a timestamp with an offset is read as the time on its clocks; without a zone as none
  */
 export function decodeMessage(
   frame: Buffer,
   isBinary: boolean,
   space: KeySpace,
   receivedAtMs: number,
+  zone?: LocalTimeZone,
 ): DecodedFrame {
   if (isBinary) return { ok: false, fault: 'binary' };
   if (!isUtf8(frame)) return { ok: false, fault: 'utf8' };
@@ -85,10 +88,9 @@ export function decodeMessage(
   const contract = space === 'id' && isLosslessNumber(named) ? wholeDigits(named.value) : named;
   if (typeof contract !== 'string') return { ok: false, fault: 'contract' };
   const key = contractKey(space, contract);
-  const timestamp = own(message, 'timestamp');
-  if (typeof timestamp !== 'string' || !isLocalDateTime(timestamp)) {
-    return { ok: false, fault: 'timestamp', key };
-  }
+  const written = own(message, 'timestamp');
+  const timestamp = typeof written === 'string' ? localTimeOf(written, zone) : undefined;
+  if (timestamp === undefined) return { ok: false, fault: 'timestamp', key };
   const data = own(message, 'data');
   if (!isRecord(data)) return { ok: false, fault: 'data', key };
 
@@ -106,10 +108,15 @@ export function decodeMessage(
     ok: true,
     key,
     text,
-    snapshot: { timestamp, receivedAtMs, ...state },
+    snapshot: { timestamp, receivedAtMs, raw: text, ...state },
     partial: sections < 4,
     missingFields: missing.fields,
   };
+}
+
+/** A timestamp without a zone, as IME writes it; one with a zone as IME's own clocks have it. */
+function localTimeOf(written: string, zone: LocalTimeZone | undefined): string | undefined {
+  return isLocalDateTime(written) ? written : zone?.fromInstant(written);
 }
 
 function decodeBestLimits(value: unknown, missing: { fields: number }): BestLimit[] | null {
@@ -132,10 +139,15 @@ function decodeSection<T extends object>(
   for (const field in section) {
     const [imeName, kind] = section[field];
     const text = decodeField(own(value, imeName), kind);
-    if (text === null) missing.fields++;
+    if (text === null && !isLeftOut(imeName, value)) missing.fields++;
     decoded[field] = text;
   }
   return decoded as T;
+}
+
+/** Whether a field is not there that need not be. */
+function isLeftOut(imeName: string, section: Record<string, unknown>): boolean {
+  return OPTIONAL_FIELDS.has(imeName) && !Object.hasOwn(section, imeName);
 }
 
 function decodeField(value: unknown, kind: FieldKind): string | null {
@@ -145,11 +157,37 @@ function decodeField(value: unknown, kind: FieldKind): string | null {
   return kind === 'decimal' ? decimalDigits(literal) : wholeDigits(literal);
 }
 
-/** Python's `NaN` and `Infinity`, which are no JSON, cost their own field and not the frame. */
+/**
+ * Python's `NaN` and `Infinity`, which are no JSON, cost their own field and not the frame. One pass
+ * over the text: a frame of nothing but quotes costs no more than any other.
+ */
 function withoutNonNumbers(text: string): string {
-  return text.replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (token) =>
-    token.startsWith('"') ? token : 'null',
-  );
+  let read = '';
+  let copied = 0;
+  for (let at = 0; at < text.length; ) {
+    if (text[at] === '"') {
+      at = afterString(text, at);
+      continue;
+    }
+    const word = NON_NUMBERS.find((candidate) => text.startsWith(candidate, at));
+    if (word === undefined) {
+      at++;
+      continue;
+    }
+    read += `${text.slice(copied, at)}null`;
+    at += word.length;
+    copied = at;
+  }
+  return read + text.slice(copied);
+}
+
+const NON_NUMBERS = ['NaN', 'Infinity', '-Infinity'];
+
+/** Where the string that begins at `start` is over; the text's end where it never is. */
+function afterString(text: string, start: number): number {
+  let at = start + 1;
+  while (at < text.length && text[at] !== '"') at += text[at] === '\\' ? 2 : 1;
+  return at + 1;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -48,14 +48,24 @@ export function contractTargetBytes(space: KeySpace, key: ContractKey): number {
   return parameterOf(space, key).length + 1;
 }
 
+/** How a token stands in its header: behind `Bearer`, or alone. */
+export type AuthorizationForm = 'bearer' | 'raw';
+
 /** The header that carries the access token in the handshake. */
-export function authorizationHeader(token: string): Record<string, string> {
-  return { authorization: `Bearer ${token}` };
+export function authorizationHeader(
+  token: string,
+  form: AuthorizationForm,
+): Record<string, string> {
+  return { authorization: form === 'bearer' ? `Bearer ${token}` : token };
 }
 
-/** The token of an `Authorization` header, `undefined` where there is none. */
-export function bearerToken(header: string | undefined): string | undefined {
-  return /^Bearer (.+)$/i.exec(header ?? '')?.[1];
+/** The token of an `Authorization` header, and its form; `undefined` where there is none. */
+export function tokenIn(
+  header: string | undefined,
+): { readonly token: string; readonly form: AuthorizationForm } | undefined {
+  if (header === undefined) return undefined;
+  const behind = /^Bearer (.+)$/i.exec(header)?.[1];
+  return behind === undefined ? { token: header, form: 'raw' } : { token: behind, form: 'bearer' };
 }
 
 /** What a client asks for by its request target; `undefined` where the path is none of ours. */

@@ -16,7 +16,7 @@ export const CHANNEL = 'IME Stream';
 export type FieldKind = 'integer' | 'decimal' | 'text';
 /** The fields of a section, by our names. */
 export type Section<T> = {
-  readonly [Field in keyof T]: readonly [imeName: string, kind: FieldKind];
+  readonly [Field in keyof T]-?: readonly [imeName: string, kind: FieldKind];
 };
 
 /** One level of `BestLimit`. */
@@ -25,6 +25,8 @@ export const BEST_LIMIT: Section<Omit<BestLimit, 'level'>> = {
   buyPrice: ['buy_price', 'decimal'],
   sellQuantity: ['sell_quantity', 'integer'],
   sellPrice: ['sell_price', 'decimal'],
+  buyOrderCount: ['buy_order_count', 'integer'],
+  sellOrderCount: ['sell_order_count', 'integer'],
 };
 /** `Aggregate`. */
 export const AGGREGATE: Section<Aggregate> = {
@@ -49,4 +51,17 @@ export const ALLOWED_PRICE_RANGE: Section<AllowedPriceRange> = {
 export const CONTRACT_INFO: Section<ContractInfo> = {
   openInterest: ['open_interest', 'integer'],
   openInterestChanges: ['open_interest_changes', 'integer'],
+  initialMargin: ['initial_margin', 'decimal'],
+  requiredMargin: ['required_margin', 'decimal'],
 };
+
+/**
+ * Fields that the API document does not have, but the makers' service for another exchange: where they are
+ * left out nothing is missing.
+ */
+export const OPTIONAL_FIELDS: ReadonlySet<string> = new Set([
+  'buy_order_count',
+  'sell_order_count',
+  'initial_margin',
+  'required_margin',
+]);

@@ -2,6 +2,7 @@ import type { StatusCause } from '../../contract/contract-status.ts';
 import type { ContractKey } from '../../contract/key.ts';
 import { sleep } from '../../lib/clock.ts';
 import type { JudgedPool, ProbeAnswer, RefusalJudge } from '../pool/refusal-judge.ts';
+import type { AuthorizationForm } from '../protocol/endpoints.ts';
 import { backoffMs } from '../sockets/backoff.ts';
 import type { Upstream } from '../sockets/upstream.ts';
 import { afterProbe, type Isolation, isolate, nextProbe, withGood } from './isolation.ts';
@@ -78,7 +79,12 @@ export class Refusals implements RefusalJudge {
   }
 
   get trouble(): StatusCause | undefined {
-    return TROUBLE[this.#state];
+    const { current, isRequired, problem } = this.#upstream.credentials;
+    const known = TROUBLE[this.#state];
+    if (problem !== undefined && (known !== undefined || (isRequired && current === undefined))) {
+      return { code: 'TOKEN_REFUSED', reason: problem };
+    }
+    return known;
   }
 
   refused(pool: JudgedPool, keys: readonly ContractKey[], tokenOnly: boolean): void {
@@ -89,7 +95,8 @@ export class Refusals implements RefusalJudge {
     if (!this.#running) void this.#run();
   }
 
-  accepted(dialedAtMs: number): void {
+  accepted(dialedAtMs: number, form: AuthorizationForm): void {
+    this.#upstream.authorization.accepted(form);
     this.#tokenProvenAtMs = Math.max(this.#tokenProvenAtMs, dialedAtMs);
     this.#upstream.gate.setTrusting(true);
     if (this.#state === 'searching') this.#upstream.gate.resume();
@@ -144,8 +151,14 @@ export class Refusals implements RefusalJudge {
     let good: ReadonlySet<ContractKey> = new Set();
     if (batch.tokenOnly || this.#tokenProvenAtMs < batch.refusedAtMs) {
       this.#setState('asking');
-      const answer = batch.tokenOnly ? 'tokenRefused' : await this.#askCanaries(batch);
+      const answer = await this.#whoIsAtFault(batch);
+      if (answer === 'otherForm') {
+        // The batch was never at fault: it is dialed once more, as a whole.
+        batch.pool.searched(batch.keys);
+        return;
+      }
       if (typeof answer === 'string') {
+        this.#upstream.credentials.refused(this.#upstream.credentials.current);
         await this.#waitForToken(batch, answer);
         // With the token good again the batch is dialed as a whole: it may never have been at fault.
         batch.pool.searched(batch.keys);
@@ -159,8 +172,31 @@ export class Refusals implements RefusalJudge {
     batch.pool.searched(batch.keys);
   }
 
+  /** What the refusal of a batch means, the form of the token's header among it. */
+  async #whoIsAtFault(
+    batch: RefusedBatch,
+  ): Promise<Single | 'tokenRefused' | 'allRefused' | 'otherForm'> {
+    const { authorization, credentials } = this.#upstream;
+    // Nothing was ever accepted: before many contracts are asked one by one, one is asked in the other form.
+    const isOpen = authorization.isOpen && credentials.current !== undefined;
+    if (isOpen) {
+      const [key] = batch.keys;
+      authorization.flip();
+      if (key !== undefined) {
+        const answer = await this.#answered(batch.pool, [key]);
+        if (answer === 'accepted') return 'otherForm';
+      }
+      authorization.flip();
+    }
+    // A bad token costs four dials in all.
+    return batch.tokenOnly ? 'tokenRefused' : this.#askCanaries(batch, isOpen ? 2 : 3);
+  }
+
   /** @returns the canary that was accepted, or what the refusal of all of them means */
-  async #askCanaries(batch: RefusedBatch): Promise<Single | 'tokenRefused' | 'allRefused'> {
+  async #askCanaries(
+    batch: RefusedBatch,
+    most: number,
+  ): Promise<Single | 'tokenRefused' | 'allRefused'> {
     const inBatch = new Set(batch.keys);
     const pools = [batch.pool, ...this.#pools().filter((pool) => pool !== batch.pool)];
     const proven = pools.flatMap((pool) => singles(pool, pool.feeds.provenKeys()));
@@ -170,7 +206,9 @@ export class Refusals implements RefusalJudge {
     const usable = (single: Single) => batch.keys.length > 1 || !isInBatch(single);
     const known = proven.filter(usable).sort((a, b) => Number(isInBatch(a)) - Number(isInBatch(b)));
     const sure = known.length >= 2;
-    const canaries = sure ? known.slice(0, 2) : [...known, ...unproven.filter(usable)].slice(0, 3);
+    const canaries = sure
+      ? known.slice(0, 2)
+      : [...known, ...unproven.filter(usable)].slice(0, most);
     for (const canary of canaries) {
       const answer = await this.#answered(canary.pool, [canary.key]);
       if (answer === 'accepted') return canary;
@@ -186,12 +224,15 @@ export class Refusals implements RefusalJudge {
     for (let turn = 0; ; turn++) {
       const cap = Math.min(TOKEN_PROBE_CAP_MS, TOKEN_PROBE_FIRST_MS * 2 ** turn);
       const asked = await this.#sleepUnlessWoken(cap * (0.8 + 0.4 * Math.random()));
-      this.#upstream.token.reread();
+      this.#upstream.credentials.reread();
       const candidate = asked ?? this.#tokenProbe(batch);
       if (candidate === undefined) return;
       this.#lastProbeAtMs = this.#upstream.clock.monotonicMs();
+      // The contract that was asked for in the other form may have been unknown: the forms take turns.
+      this.#upstream.authorization.flip();
       const answer = await this.#answered(candidate.pool, [candidate.key]);
       if (answer === 'accepted') return;
+      this.#upstream.credentials.refused(this.#upstream.credentials.current);
       if (answer === 'tokenRefused') this.#setState('tokenRefused');
     }
   }
@@ -236,7 +277,7 @@ export class Refusals implements RefusalJudge {
       const over = probe === undefined || !open.some((key) => batch.pool.feeds.usable(key));
       // The token may have died in the middle: nobody is convicted by a refusal after its last proof.
       if (over && convicted < isolation.refused.length && this.#tokenProvenAtMs < lastRefusedAtMs) {
-        if (typeof (await this.#askCanaries(batch)) === 'string') {
+        if (typeof (await this.#askCanaries(batch, 3)) === 'string') {
           this.refused(batch.pool, batch.keys, false);
           return;
         }

@@ -19,6 +19,7 @@ export class DialGate {
   #underWay = 0;
   #trusting = false;
   #held = false;
+  #closed = false;
   #nextAtMs = 0;
   #timer: (() => void) | undefined;
   #dials = 0;
@@ -57,6 +58,12 @@ export class DialGate {
   /** Ends a {@link hold}. */
   resume(): void {
     this.#held = false;
+    this.#advance();
+  }
+
+  /** Lets nothing pass, not even probes, while there is nothing to show IME. */
+  setClosed(closed: boolean): void {
+    this.#closed = closed;
     this.#advance();
   }
 
@@ -114,6 +121,7 @@ export class DialGate {
   }
 
   #next(): Request | undefined {
+    if (this.#closed) return undefined;
     // A probe decides about all others: it neither waits behind them nor for them.
     for (const request of this.#waiting) if (request.probe) return request;
     if (this.#held || this.#underWay >= (this.#trusting ? MOST_AT_ONCE : 1)) return undefined;

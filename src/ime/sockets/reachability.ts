@@ -38,7 +38,7 @@ export class Reachability {
     const { base, pingIntervalMs, pingTimeoutMs } = this.#upstream.settings;
     const url = subscriptionUrl(base, 'name', []);
     const { clock, dial } = this.#upstream;
-    const token = this.#upstream.token.token;
+    const headers = this.#upstream.headersFor(this.#upstream.credentials.current);
     return new Promise((resolve) => {
       const answered = (fault: string | undefined) => {
         this.#answeredAtMs = this.#upstream.clock.monotonicMs();
@@ -46,7 +46,7 @@ export class Reachability {
         resolve(fault);
       };
       this.#socket = new ImeSocket(
-        { url, token, pingIntervalMs, pingTimeoutMs, clock, dial },
+        { url, headers, pingIntervalMs, pingTimeoutMs, clock, dial },
         {
           onOpen: () => answered(undefined),
           onFrame: () => {},

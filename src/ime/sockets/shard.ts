@@ -1,6 +1,7 @@
 import type { ContractKey, KeySpace } from '../../contract/key.ts';
+import type { Credential } from '../credentials/credentials.ts';
 import { type DecodedFrame, decodeMessage } from '../protocol/decode.ts';
-import { subscriptionUrl } from '../protocol/endpoints.ts';
+import { type AuthorizationForm, subscriptionUrl } from '../protocol/endpoints.ts';
 import { backoffMs } from './backoff.ts';
 import { classifyEnd, type FailureClass, throttledForMs } from './failure.ts';
 import { ImeSocket, type SocketEnd } from './socket.ts';
@@ -76,6 +77,8 @@ export class Shard {
   #openSinceMs = 0;
   #lastMessageAtMs: number | undefined;
   #settledAtMs: number | undefined;
+  #credential: Credential | undefined;
+  #form: AuthorizationForm = 'bearer';
   #failure: ShardFailure | undefined;
 
   /** @param probe whether it may dial while all others are held back */
@@ -118,6 +121,15 @@ export class Shard {
   /** When it dialed last, by the monotonic clock. */
   get dialedAtMs(): number {
     return this.#dialedAtMs;
+  }
+
+  /** What it has shown when it dialed last, and in which form. */
+  get credential(): Credential | undefined {
+    return this.#credential;
+  }
+
+  get form(): AuthorizationForm {
+    return this.#form;
   }
 
   /** Since when it has been settled, by the monotonic clock; `undefined` while it is not. */
@@ -170,6 +182,8 @@ export class Shard {
     this.#setState('dialing');
     this.#dials++;
     this.#dialedAtMs = this.#upstream.clock.monotonicMs();
+    this.#credential = this.#upstream.credentials.current;
+    this.#form = this.#upstream.authorization.form;
     this.#silentKeys.clear();
     for (const key of this.keys) this.#silentKeys.add(key);
     this.#owner.shardDials(this);
@@ -177,7 +191,7 @@ export class Shard {
     const socket = new ImeSocket(
       {
         url: subscriptionUrl(base, this.#space, this.keys),
-        token: this.#upstream.token.token,
+        headers: this.#upstream.headersFor(this.#credential),
         pingIntervalMs,
         pingTimeoutMs,
         clock: this.#upstream.clock,
@@ -205,7 +219,7 @@ export class Shard {
 
   #received(frame: Buffer, isBinary: boolean): void {
     const receivedAtMs = this.#upstream.clock.nowMs();
-    const decoded = decodeMessage(frame, isBinary, this.#space, receivedAtMs);
+    const decoded = decodeMessage(frame, isBinary, this.#space, receivedAtMs, this.#upstream.zone);
     const { counts } = this.#upstream;
     if (!decoded.ok || !this.keys.has(decoded.key)) {
       const fault = decoded.ok ? 'foreign' : decoded.fault;

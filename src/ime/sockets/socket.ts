@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { ClientOptions, WebSocket } from 'ws';
 import type { Clock } from '../../lib/clock.ts';
-import { authorizationHeader } from '../protocol/endpoints.ts';
 
 /** How long a handshake may take, from the name look-up to the upgrade, in milliseconds. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -36,8 +35,8 @@ export type ImeSocketState = 'connecting' | 'open' | 'closing' | 'closed';
 /** What a connection needs. */
 export interface ImeSocketOptions {
   readonly url: string;
-  /** The access token; without one no header is sent. */
-  readonly token: string | undefined;
+  /** Of the handshake. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly pingIntervalMs: number;
   readonly pingTimeoutMs: number;
   readonly clock: Clock;
@@ -69,7 +68,7 @@ export class ImeSocket {
     this.#options = options;
     this.#events = events;
     this.#socket = options.dial(options.url, {
-      headers: options.token === undefined ? {} : authorizationHeader(options.token),
+      headers: { ...options.headers },
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       maxPayload: MAX_FRAME_BYTES,
       // Measured: 731 to 124 bytes a message, at three times the CPU and a quarter of the drain rate.

@@ -4,8 +4,10 @@ import { PositionGiver } from '../../hub/position.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { RepeatLimit } from '../../observability/repeat-limit.ts';
-import type { TokenSource } from '../credentials/access-token.ts';
+import type { Authorization } from '../credentials/authorization.ts';
+import type { Credential, Credentials } from '../credentials/credentials.ts';
 import { FRAME_FAULTS, type FrameFault } from '../protocol/decode.ts';
+import { authorizationHeader } from '../protocol/endpoints.ts';
 import { AcceptanceClock } from './acceptance.ts';
 import { DelayMeter } from './delay.ts';
 import { DialGate } from './dial-gate.ts';
@@ -75,7 +77,8 @@ export class Upstream {
 
   constructor(
     readonly settings: UpstreamSettings,
-    readonly token: TokenSource,
+    readonly credentials: Credentials,
+    readonly authorization: Authorization,
     readonly zone: LocalTimeZone,
     readonly log: Logger,
     readonly repeats: RepeatLimit,
@@ -85,6 +88,13 @@ export class Upstream {
     this.dial = dial;
     this.positions = new PositionGiver(clock);
     this.gate = new DialGate(clock);
+  }
+
+  /** The headers of a handshake with a credential, in the form that is in force. */
+  headersFor(credential: Credential | undefined): Record<string, string> {
+    if (credential === undefined) return {};
+    const { form } = this.authorization;
+    return { ...credential.headers, ...authorizationHeader(credential.token, form) };
   }
 }
 

@@ -1,0 +1,319 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { startGateway } from '../src/app/gateway.ts';
+import { readConfig } from '../src/config/command-line.ts';
+import { FurtherHeaders } from '../src/ime/credentials/further-headers.ts';
+import { Login } from '../src/ime/credentials/login.ts';
+import { Password } from '../src/ime/credentials/password.ts';
+import { createLog } from '../src/observability/log.ts';
+import type { ExchangeOptions } from '../src/simulator/exchange.ts';
+import { LoginDoor, type LoginDoorOptions } from '../src/simulator/login-door.ts';
+import { type ContractUpdate, Inbox, pricesOf, UPDATES, wsClient } from './kit/clients.ts';
+import { names, TestExchange, testGateway, until } from './kit/gateway.ts';
+import { ManualClock } from './kit/manual-clock.ts';
+import { numbered } from './kit/upstream.ts';
+
+const ME = { IME_USERNAME: 'me', IME_PASSWORD: 'secret word' };
+
+/** An exchange that one logs in to. */
+async function withDoor(
+  door: Partial<LoginDoorOptions> = {},
+  more: Partial<ExchangeOptions> = {},
+): Promise<{ market: TestExchange; login: LoginDoor }> {
+  const login = new LoginDoor({
+    username: 'me',
+    password: 'secret word',
+    tokenLifeS: 3_600,
+    fields: 'any',
+    isBound: true,
+    ...door,
+  });
+  const market = await new TestExchange(undefined, 'after', { login, ...more }).listen();
+  return { market, login };
+}
+
+const readiness = async (url: string) => {
+  const response = await fetch(`${url}/ready`);
+  return { status: response.status, text: await response.text() };
+};
+
+describe('user name and password alone', () => {
+  const forms = ['document', 'sdk'].flatMap((fields) =>
+    ['bearer', 'raw'].flatMap((authorization) =>
+      (['before', 'after'] as const).map((refuse) => [fields, authorization, refuse] as const),
+    ),
+  );
+  test.each(forms)(
+    'fields of the %s, the token %s, refused %s the handshake: live after at most 2 logins and 4 dials',
+    async (fields, authorization, refuse) => {
+      const { market, login } = await withDoor(
+        { fields: fields as 'document' | 'sdk' },
+        { authorization: authorization as 'bearer' | 'raw' },
+      );
+      market.exchange.refuse = refuse;
+      const gateway = await testGateway({ IME_URL: market.url, ...ME });
+      const inbox = new Inbox<ContractUpdate>(wsClient(gateway), UPDATES, {
+        names: ['A', 'B', 'C'],
+      });
+      await market.carries(names('A', 'B', 'C'));
+      market.publish('name:A', 1);
+      await inbox.until((box) => pricesOf(box).length === 1, 'it is live');
+      expect(login.requests).toBeLessThanOrEqual(2);
+      expect(market.exchange.dials).toBeLessThanOrEqual(4);
+      expect(gateway.report().upstream.credentials).toMatchObject({ mode: 'LOGIN', problem: null });
+      expect((await readiness(gateway.url)).status).toBe(200);
+    },
+  );
+});
+
+test('a fixed token that is wanted alone: live after at most 8 dials, and said once in the log', async () => {
+  const market = await new TestExchange('fixed', 'after', { authorization: 'raw' }).listen();
+  const lines: string[] = [];
+  const line = readConfig([], { PORT: '0', AUTH: 'none', IME_URL: market.url, IME_TOKEN: 'fixed' });
+  if (line.run !== 'start') throw new Error(JSON.stringify(line));
+  const gateway = await startGateway(
+    line.config,
+    createLog('warn', { write: (text) => void lines.push(text) }),
+  );
+  onTestFinished(() => gateway.close());
+  new Inbox(wsClient(gateway), UPDATES, { names: numbered(150) });
+  await market.carries(names(...numbered(150)));
+  expect(market.exchange.dials).toBeLessThanOrEqual(8);
+  expect(lines.filter((text) => text.includes('without Bearer'))).toHaveLength(1);
+});
+
+test('tokens of 12 s whose sockets are cut at their end: no update lost, none twice, nothing STALE', async () => {
+  const { market, login } = await withDoor({ tokenLifeS: 12 }, { cutsAtEnd: true });
+  const gateway = await testGateway({ IME_URL: market.url, ...ME });
+  const all = numbered(100);
+  const inbox = new Inbox<ContractUpdate>(wsClient(gateway), UPDATES, {
+    names: all,
+    initial: false,
+  });
+  await market.carries(names(...all));
+  const published = new Map<string, string[]>();
+  let price = 0;
+  const timer = setInterval(() => {
+    const key = `name:c${price % 100}` as const;
+    published.set(key, [...(published.get(key) ?? []), String(++price)]);
+    market.publish(key, price);
+  }, 20);
+  onTestFinished(() => clearInterval(timer));
+  // Three renewals, each with the sockets replaced.
+  await until(() => login.requests >= 4, 'the token is renewed again and again', 40_000);
+  clearInterval(timer);
+  await inbox.until((box) => pricesOf(box).length >= price, 'the last have come');
+  for (const [key, prices] of published) expect(pricesOf(inbox, key), key).toEqual(prices);
+  expect(inbox.values.filter(({ contractUpdates: { status } }) => status !== 'LIVE')).toEqual([]);
+}, 60_000);
+
+describe('a wrong password', () => {
+  test('is said in words, is no dial and few logins, and the right one in the file is noticed soon', async () => {
+    const { market, login } = await withDoor();
+    const file = join(mkdtempSync(join(tmpdir(), 'password-')), 'password');
+    writeFileSync(file, 'wrong\n');
+    const gateway = await testGateway({
+      IME_URL: market.url,
+      IME_USERNAME: 'me',
+      IME_PASSWORD_FILE: file,
+    });
+    const inbox = new Inbox<ContractUpdate>(wsClient(gateway), UPDATES, { names: ['A'] });
+    await until(() => login.requests > 0, 'it is tried');
+    await until(() => gateway.report().reasons.join().includes('Incorrect'), 'it is understood');
+    const ready = await readiness(gateway.url);
+    expect(ready.status).toBe(503);
+    expect(ready.text).toContain('IME refuses the login by IME_USERNAME and its password');
+    await inbox.until(
+      ({ values }) =>
+        values.at(-1)?.contractUpdates.statusReason?.includes('refuses the login') === true,
+      'its contracts say so',
+    );
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect(login.requests).toBeLessThanOrEqual(2);
+    expect(market.exchange.dials).toBe(0);
+    writeFileSync(file, 'secret word\n');
+    const changedMs = performance.now();
+    await market.carries(names('A'));
+    expect(performance.now() - changedMs).toBeLessThan(4_000);
+  });
+});
+
+test('24 hours with tokens of an hour: there is always one that lives, and nobody is hammered', async () => {
+  const clock = new ManualClock();
+  let asked = 0;
+  let answered = 0;
+  const server = createServer((request, response) => {
+    asked++;
+    request.resume().on('end', () => {
+      const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+      const exp = clock.nowMs() / 1_000 + 3_600;
+      response.end(
+        JSON.stringify({ Authorization: `${part({ alg: 'HS256' })}.${part({ exp })}.x` }),
+      );
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const log = createLog('silent');
+  const login = new Login(
+    {
+      url: new URL(`http://127.0.0.1:${port}/`),
+      username: 'me',
+      password: new Password('secret', undefined, log),
+      service: new URL('http://127.0.0.1/'),
+    },
+    new FurtherHeaders(undefined, log),
+    clock,
+    log,
+  );
+  onTestFinished(() => login.close());
+  login.watch(() => answered++);
+  await until(() => answered === 1, 'it has logged in');
+  for (let minute = 0; minute < 24 * 60; minute++) {
+    await clock.advance(60_000);
+    await until(() => answered === asked, 'no login is under way');
+    expect(login.current?.expiresAtMs ?? 0, `minute ${minute}`).toBeGreaterThan(clock.nowMs());
+  }
+  expect(asked).toBeGreaterThanOrEqual(24);
+  expect(asked).toBeLessThanOrEqual(32);
+}, 60_000);
+
+describe('a login that cannot be reached', () => {
+  test('is noticed by nobody while the token lives, and is back soon after it has ended', async () => {
+    const { market, login } = await withDoor({ tokenLifeS: 4 }, { cutsAtEnd: true });
+    const gateway = await testGateway({ IME_URL: market.url, ...ME });
+    const inbox = new Inbox<ContractUpdate>(wsClient(gateway), UPDATES, { names: ['A'] });
+    await market.carries(names('A'));
+    login.answer = 503;
+    market.publish('name:A', 1);
+    await inbox.until((box) => pricesOf(box).length === 1, 'it is live');
+    const asked = login.requests;
+    await until(() => login.requests > asked, 'the renewal fails');
+    expect(gateway.report().contracts.LIVE).toBe(1);
+    expect(gateway.report().ready).toBe(true);
+    await inbox.until(
+      ({ values }) => values.at(-1)?.contractUpdates.status === 'STALE',
+      'the token has ended',
+    );
+    await until(() => !gateway.report().ready, 'it says so');
+    expect((await readiness(gateway.url)).text).toContain('cannot be reached: HTTP 503');
+    login.answer = undefined;
+    const backMs = performance.now();
+    await market.carries(names('A'));
+    market.publish('name:A', 2);
+    await inbox.until((box) => pricesOf(box).includes('2'), 'it is live again');
+    expect(performance.now() - backMs).toBeLessThan(5_000);
+  });
+});
+
+describe('a token that no header can carry', () => {
+  test.each(['a\nb', 'a\u0000b', 'سکه', 'a b'])(
+    '%j as IME_TOKEN ends the start with a line',
+    (token) => {
+      const line = readConfig([], { IME_URL: 'ws://127.0.0.1:1', AUTH: 'none', IME_TOKEN: token });
+      expect(line.run === 'faults' && line.faults).toEqual([
+        'IME_TOKEN: expected a token of characters that a header can carry, got something else',
+      ]);
+    },
+  );
+
+  test('in its file ends the start, and later leaves the last one in force and says so', async () => {
+    const market = await new TestExchange('good').listen();
+    const file = join(mkdtempSync(join(tmpdir(), 'token-')), 'token');
+    const settings = { IME_URL: market.url, IME_TOKEN_FILE: file };
+    writeFileSync(file, 'a\nb');
+    await expect(testGateway(settings)).rejects.toThrow('IME_TOKEN_FILE: expected an access token');
+    writeFileSync(file, '');
+    await expect(testGateway(settings)).rejects.toThrow('IME_TOKEN_FILE: expected an access token');
+    writeFileSync(file, 'good\n');
+    const gateway = await testGateway(settings);
+    new Inbox(wsClient(gateway), UPDATES, { names: ['A'] });
+    await market.carries(names('A'));
+    writeFileSync(file, 'good\nand\u0001more');
+    await until(() => gateway.report().upstream.problems.length > 0, 'it is noticed');
+    expect(gateway.report().upstream.problems.join()).toContain('no header can carry');
+    market.exchange.drop(1012);
+    await until(() => market.exchange.subscriptions.length === 0, 'it is lost');
+    await market.carries(names('A'));
+    writeFileSync(file, 'good');
+    await until(() => gateway.report().upstream.problems.length === 0, 'it is mended');
+  });
+});
+
+test('nothing secret is in the log, in status, in metrics, or in the configuration that is printed', async () => {
+  const { market } = await withDoor({ tokenLifeS: 3_600 });
+  const directory = mkdtempSync(join(tmpdir(), 'headers-'));
+  writeFileSync(
+    join(directory, 'headers.json'),
+    JSON.stringify({ Origin: 'https://ime.example', Cookie: 'own=hush' }),
+  );
+  const environment = {
+    PORT: '0',
+    AUTH: 'none',
+    LOG_LEVEL: 'trace',
+    IME_URL: market.url,
+    ...ME,
+    IME_HEADERS_FILE: join(directory, 'headers.json'),
+  };
+  const line = readConfig([], environment);
+  if (line.run !== 'start') throw new Error(JSON.stringify(line));
+  const lines: string[] = [];
+  const gateway = await startGateway(
+    line.config,
+    createLog('trace', { write: (text) => void lines.push(text) }),
+  );
+  onTestFinished(() => gateway.close());
+  new Inbox(wsClient(gateway), UPDATES, { names: ['A'] });
+  await market.carries(names('A'));
+  const status = await fetch(`${gateway.url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      query:
+        '{ status { upstream { problems credentials { mode expiresAt renewedAt problem } } } }',
+    }),
+  });
+  const said = await status.text();
+  expect(said).toContain('"mode":"LOGIN"');
+  const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
+  expect(metrics).toContain('ime_gateway_upstream_logins_total{outcome="accepted"} 1');
+  expect(metrics).toMatch(/ime_gateway_upstream_token_remaining_seconds 3[0-9]{3}/);
+  const everything = [...lines, said, metrics].join('\n');
+  for (const secret of ['secret word', 'hush', 'session=', 'eyJ']) {
+    expect(everything).not.toContain(secret);
+  }
+});
+
+test('the simulator has the door too, on its command line', async () => {
+  const simulator = spawn(
+    process.execPath,
+    [
+      'dist/simulator/main.js',
+      '--port=0',
+      '--login=me:secret word',
+      '--token-life=60',
+      '--authorization=raw',
+      '--numbers=python',
+      '--simulator-rate=200',
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  onTestFinished(() => void simulator.kill());
+  let said = '';
+  simulator.stdout.on('data', (chunk) => {
+    said += String(chunk);
+  });
+  await until(() => said.includes('For the gateway'), 'it listens');
+  const url = /SIMULATED DATA at (\S+)/.exec(said)?.[1] ?? '';
+  const gateway = await testGateway({ IME_URL: url, ...ME });
+  const inbox = new Inbox<ContractUpdate>(wsClient(gateway), UPDATES, { names: ['Gold Bar DE05'] });
+  await inbox.until((box) => pricesOf(box).length > 2, 'it is live');
+  expect(pricesOf(inbox).at(-1)).toMatch(/^\d+\.0$/);
+  expect(inbox.values.at(-1)?.contractUpdates.status).toBe('LIVE');
+});
