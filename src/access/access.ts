@@ -165,6 +165,11 @@ export class Access implements QuotaKeeper {
     return new LimitExceeded(limit, code, message, most);
   }
 
+  /** Reads what tokens are checked against anew. */
+  reload(): void {
+    this.#authenticator.reload();
+  }
+
   /** Ends every timer and watch. */
   close(): void {
     this.#sessions.close();

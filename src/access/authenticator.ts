@@ -22,6 +22,9 @@ export interface Authenticator {
   /** `changed` is called when {@link recheck} may say something else. */
   watch(changed: () => void): void;
 
+  /** Reads keys anew; where that cannot be done the last ones stay. */
+  reload(): void;
+
   /** Ends what watches files. */
   close(): void;
 }
@@ -42,6 +45,8 @@ export class OpenDoor implements Authenticator {
   }
 
   watch(): void {}
+
+  reload(): void {}
 
   close(): void {}
 }

@@ -2,6 +2,7 @@ import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { RecentMap } from '../lib/recent-map.ts';
+import type { Logger } from '../observability/log.ts';
 import type { Authenticator } from './authenticator.ts';
 import { ContractPatterns } from './patterns.ts';
 import { OPERATOR_SCOPE, type Principal } from './principal.ts';
@@ -13,6 +14,8 @@ const CLOCK_TOLERANCE_S = 2;
 const REMEMBERED_MS = 60_000;
 const MOST_REMEMBERED = 10_000;
 const JWKS_TIMEOUT_MS = 5_000;
+/** How long it is believed that the keys cannot be fetched, in milliseconds. */
+const OUTAGE_MS = 3_000;
 /** Signatures with a public key; a shared secret is never taken for one, nor the other way round. */
 const PUBLIC_KEY_ALGORITHMS = [
   'RS256',
@@ -44,25 +47,22 @@ export interface JwtSettings {
 export class JwtAuthenticator implements Authenticator {
   readonly open = false;
   readonly #settings: JwtSettings;
-  readonly #key: KeyObject | Uint8Array | JWTVerifyGetKey;
+  #key: KeyObject | Uint8Array | JWTVerifyGetKey;
+  readonly #log: Logger;
+  /** When the keys could not be fetched last, by the monotonic clock, and why. */
+  #outage: { readonly atMs: number; readonly reason: string } | undefined;
   readonly #algorithms: string[];
   readonly #verified = new RecentMap<string, { principal: Principal; untilMs: number }>(
     MOST_REMEMBERED,
   );
 
   /** @throws SettingFault where the public key cannot be used */
-  constructor(settings: JwtSettings) {
-    const { jwksUrl, publicKeyFile, secret } = settings;
+  constructor(settings: JwtSettings, log: Logger) {
+    const { secret } = settings;
     this.#settings = settings;
-    this.#algorithms = PUBLIC_KEY_ALGORITHMS;
-    if (jwksUrl !== undefined) {
-      this.#key = createRemoteJWKSet(jwksUrl, { timeoutDuration: JWKS_TIMEOUT_MS });
-    } else if (publicKeyFile !== undefined) {
-      this.#key = readPublicKey(publicKeyFile);
-    } else {
-      this.#key = new TextEncoder().encode(secret);
-      this.#algorithms = SECRET_ALGORITHMS;
-    }
+    this.#log = log;
+    this.#algorithms = secret === undefined ? PUBLIC_KEY_ALGORITHMS : SECRET_ALGORITHMS;
+    this.#key = this.#readKey();
   }
 
   async authenticate(token: string | undefined): Promise<Principal> {
@@ -83,7 +83,31 @@ export class JwtAuthenticator implements Authenticator {
 
   watch(): void {}
 
+  reload(): void {
+    try {
+      this.#key = this.#readKey();
+    } catch (error) {
+      this.#log.error(
+        { reason: errorText(error) },
+        'the public key cannot be used; the last one stays',
+      );
+      return;
+    }
+    this.#outage = undefined;
+    this.#verified.clear();
+  }
+
   close(): void {}
+
+  /** @throws SettingFault where the public key cannot be used */
+  #readKey(): KeyObject | Uint8Array | JWTVerifyGetKey {
+    const { jwksUrl, publicKeyFile, secret } = this.#settings;
+    if (jwksUrl !== undefined) {
+      return createRemoteJWKSet(jwksUrl, { timeoutDuration: JWKS_TIMEOUT_MS });
+    }
+    if (publicKeyFile !== undefined) return readPublicKey(publicKeyFile);
+    return new TextEncoder().encode(secret);
+  }
 
   async #verify(token: string): Promise<JWTPayload> {
     const { issuer, audience } = this.#settings;
@@ -93,6 +117,10 @@ export class JwtAuthenticator implements Authenticator {
       ...(issuer === undefined ? {} : { issuer }),
       ...(audience === undefined ? {} : { audience }),
     };
+    // Whoever keeps the keys is not asked once for each token while they do not answer.
+    if (this.#outage !== undefined && performance.now() - this.#outage.atMs < OUTAGE_MS) {
+      throw new AccessUnavailable(this.#outage.reason);
+    }
     try {
       const { payload } =
         typeof this.#key === 'function'
@@ -102,7 +130,9 @@ export class JwtAuthenticator implements Authenticator {
     } catch (error) {
       if (error instanceof errors.JWTExpired) throw new AccessRefused('The token has expired.');
       if (isOutage(error)) {
-        throw new AccessUnavailable(`JWT_JWKS_URL cannot be read: ${errorText(error)}`);
+        const reason = `JWT_JWKS_URL cannot be read: ${errorText(error)}`;
+        this.#outage = { atMs: performance.now(), reason };
+        throw new AccessUnavailable(reason);
       }
       throw new AccessRefused('The token is not accepted.', errorText(error));
     }

@@ -106,6 +106,10 @@ export class KeyFileAuthenticator implements Authenticator {
     this.#changed = changed;
   }
 
+  reload(): void {
+    this.#reread();
+  }
+
   close(): void {
     this.#file.close();
   }

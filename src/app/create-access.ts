@@ -30,14 +30,17 @@ function createAuthenticator(config: Config, log: Logger): Authenticator {
       if (secret !== undefined && Buffer.byteLength(secret) < LEAST_SECRET_BYTES) {
         log.warn(`JWT_SECRET is shorter than ${LEAST_SECRET_BYTES} bytes and can be guessed`);
       }
-      return new JwtAuthenticator({
-        jwksUrl: config.JWT_JWKS_URL,
-        publicKeyFile: config.JWT_PUBLIC_KEY_FILE,
-        secret,
-        issuer: config.JWT_ISSUER,
-        audience: config.JWT_AUDIENCE,
-        contractsClaim: config.JWT_CONTRACTS_CLAIM,
-      });
+      return new JwtAuthenticator(
+        {
+          jwksUrl: config.JWT_JWKS_URL,
+          publicKeyFile: config.JWT_PUBLIC_KEY_FILE,
+          secret,
+          issuer: config.JWT_ISSUER,
+          audience: config.JWT_AUDIENCE,
+          contractsClaim: config.JWT_CONTRACTS_CLAIM,
+        },
+        log,
+      );
     }
     default:
       return new OpenDoor();

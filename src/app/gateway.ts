@@ -50,6 +50,8 @@ export interface Gateway {
   /** The base of the service that it connects to. */
   readonly upstreamUrl: string;
   report(): GatewayReport;
+  /** Reads every file that a setting names anew; no client is touched. */
+  reload(): void;
   /** Stops: clients are closed so that they come back, then the upstream. Nothing is left afterwards. */
   close(): Promise<void>;
 }
@@ -60,7 +62,11 @@ export interface Gateway {
  * @throws SettingFault where a file that a setting names cannot be used
  * @throws where the address to listen on cannot be had
  */
-export async function startGateway(config: Config, log: Logger): Promise<Gateway> {
+export async function startGateway(
+  config: Config,
+  log: Logger,
+  { lostLines = () => 0 }: { readonly lostLines?: () => number } = {},
+): Promise<Gateway> {
   const startedAtMs = Date.now();
   const zone = config.IME_TIME_ZONE;
   const hub = new ContractHub(config.IME_LINGER_MS, systemClock, log);
@@ -183,7 +189,19 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
     contracts: () => hub.countByStatus(),
     subscriptions: () => hub.subscriptions,
     isReady: () => source.health().length === 0,
+    lostLines,
   });
+  const reload = () => {
+    log.info('reading files anew');
+    credentials.reread();
+    access.reload();
+    if (config.TRUSTED_DOCUMENTS === undefined) return;
+    try {
+      documents.trust(TrustedDocuments.read(config.TRUSTED_DOCUMENTS, schema));
+    } catch (error) {
+      log.error({ error }, 'TRUSTED_DOCUMENTS cannot be used; the last ones stay');
+    }
+  };
   const close = async () => {
     await server.close();
     access.close();
@@ -203,6 +221,7 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
       url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
       upstreamUrl: base.href,
       report,
+      reload,
       close,
     };
   } catch (error) {

@@ -22,6 +22,8 @@ export interface MetricsSource {
   contracts(): Readonly<Record<ContractStatus, number>>;
   subscriptions(): number;
   isReady(): boolean;
+  /** Lines of the log that could not be written. */
+  lostLines(): number;
   readonly access: Access;
   readonly version: string;
 }
@@ -76,6 +78,12 @@ export class Metrics {
     }));
     this.#gauge('ready', '1 while the gateway can do its job, else 0.', undefined, () =>
       this.#source.isReady() ? 1 : 0,
+    );
+    this.#counter(
+      'log_lines_lost_total',
+      'Lines of the log that could not be written.',
+      undefined,
+      () => this.#source.lostLines(),
     );
     this.#gauge('contracts', 'Contracts held, by status.', 'status', () =>
       this.#source.contracts(),

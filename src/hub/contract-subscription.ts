@@ -27,6 +27,7 @@ export abstract class ContractSubscription implements ContractSubscriber, Endabl
           wish,
           (state) => this.reads(state),
           (state) => this.update(state),
+          hub.pace,
         )
       : undefined;
     hub.opened(this);

@@ -1,12 +1,16 @@
 import { CONTRACT_STATUSES, type ContractStatus } from '../contract/contract-status.ts';
 import type { ContractKey } from '../contract/key.ts';
 import type { Clock } from '../lib/clock.ts';
+import { DueQueue } from '../lib/due-queue.ts';
 import { ExpiryQueue } from '../lib/expiry-queue.ts';
 import type { Logger } from '../observability/log.ts';
 import type { ContractState } from './contract-state.ts';
 
 import type { ContractSink, ContractSource, NewState, NewStatus } from './source.ts';
 import { type ContractSubscriber, Topic } from './topic.ts';
+
+/** The pace of subscriptions is even to within this, in milliseconds. */
+const PACE_EVEN_MS = 5;
 
 /** A stream of changes that ends with the hub at the latest. */
 export interface Endable {
@@ -30,6 +34,8 @@ export class ContractHub implements ContractSink {
   readonly #linger: ExpiryQueue<ContractKey>;
   readonly #clock: Clock;
   readonly #log: Logger;
+  /** What subscriptions hold back for their pace. */
+  readonly pace: DueQueue;
   #source: ContractSource | undefined;
   readonly #open = new Set<Endable>();
   #observer: ContractObserver | undefined;
@@ -39,6 +45,9 @@ export class ContractHub implements ContractSink {
   constructor(lingerMs: number, clock: Clock, log: Logger) {
     this.#clock = clock;
     this.#log = log;
+    this.pace = new DueQueue(PACE_EVEN_MS, (error) => {
+      log.error({ error }, 'an update that was held back could not be told');
+    });
     this.#linger = new ExpiryQueue(
       lingerMs,
       (key) => this.#guard('a contract could not be let go', () => this.#drop([key])),
@@ -189,6 +198,7 @@ export class ContractHub implements ContractSink {
       this.#guard('a subscription did not end', () => subscription.end());
     }
     this.#linger.clear();
+    this.pace.close();
     this.#source?.release([...this.#topics.keys()]);
     this.#topics.clear();
   }

@@ -1,34 +1,12 @@
 import type { ContractKey } from '../contract/key.ts';
+import type { Due, DueQueue } from '../lib/due-queue.ts';
 import type { ContractState } from './contract-state.ts';
 import type { UpdateWish } from './contract-updates.ts';
 
-/** How often held updates are looked at: the pace is even to within this, in milliseconds. */
-const TICK_MS = 5;
-
-/** The one timer of all gates that hold an update back. It runs only while one does. */
-class PaceClock {
-  readonly #gates = new Set<UpdateGate>();
-  #timer: NodeJS.Timeout | undefined;
-
-  add(gate: UpdateGate): void {
-    this.#gates.add(gate);
-    this.#timer ??= setInterval(() => this.#tick(), TICK_MS);
-  }
-
-  delete(gate: UpdateGate): void {
-    this.#gates.delete(gate);
-    if (this.#gates.size > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-  }
-
-  #tick(): void {
-    const nowMs = performance.now();
-    for (const gate of this.#gates) if (!gate.releaseDue(nowMs)) this.delete(gate);
-  }
+/** An update that is held back: the newest state of its contract. */
+interface Held extends Due {
+  state: ContractState;
 }
-
-const clock = new PaceClock();
 
 /**
  * Holds back what a subscription does not want to be told of every change: more than so many updates a
@@ -40,17 +18,21 @@ export class UpdateGate {
   readonly #read: (state: ContractState) => string;
   readonly #emit: (state: ContractState) => void;
   readonly #sent = new Map<ContractKey, { atMs: number; reads: string | undefined }>();
-  readonly #held = new Map<ContractKey, ContractState>();
+  readonly #held = new Map<ContractKey, Held>();
+  readonly #pace: DueQueue;
 
   /**
    * @param read how the subscription's selection reads for a state, for `changesOnly`
    * @param emit takes what is let through
+   * @param pace where everything that is held back waits, for all gates together
    */
   constructor(
     wish: UpdateWish,
     read: (state: ContractState) => string,
     emit: (state: ContractState) => void,
+    pace: DueQueue,
   ) {
+    this.#pace = pace;
     this.#intervalMs = wish.intervalMs;
     this.#changesOnly = wish.changesOnly;
     this.#read = read;
@@ -59,32 +41,42 @@ export class UpdateGate {
 
   /** A change of a contract. */
   offer(state: ContractState, statusChanged: boolean): void {
-    const sent = this.#sent.get(state.key);
-    const dueAtMs = sent === undefined ? 0 : sent.atMs + this.#intervalMs;
+    const { key } = state;
+    const held = this.#held.get(key);
     const nowMs = performance.now();
-    if (statusChanged || dueAtMs <= nowMs) {
-      this.#held.delete(state.key);
+    const dueMs = (this.#sent.get(key)?.atMs ?? Number.NEGATIVE_INFINITY) + this.#intervalMs;
+    if (statusChanged || dueMs <= nowMs) {
+      if (held !== undefined) this.#forget(held);
       this.#let(state, nowMs);
-      return;
+    } else if (held !== undefined) {
+      held.state = state;
+    } else {
+      this.#hold(state, dueMs);
     }
-    this.#held.set(state.key, state);
-    clock.add(this);
-  }
-
-  /** Lets through what has waited long enough. @returns whether anything is held still */
-  releaseDue(nowMs: number): boolean {
-    for (const [key, state] of this.#held) {
-      if ((this.#sent.get(key)?.atMs ?? 0) + this.#intervalMs > nowMs) continue;
-      this.#held.delete(key);
-      this.#let(state, nowMs);
-    }
-    return this.#held.size > 0;
   }
 
   /** Forgets what is held. */
   close(): void {
+    for (const held of this.#held.values()) held.run = undefined;
     this.#held.clear();
-    clock.delete(this);
+  }
+
+  #hold(state: ContractState, dueMs: number): void {
+    const held: Held = {
+      state,
+      dueMs,
+      run: () => {
+        this.#held.delete(state.key);
+        this.#let(held.state, performance.now());
+      },
+    };
+    this.#held.set(state.key, held);
+    this.#pace.add(held);
+  }
+
+  #forget(held: Held): void {
+    held.run = undefined;
+    this.#held.delete(held.state.key);
   }
 
   #let(state: ContractState, nowMs: number): void {

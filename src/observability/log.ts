@@ -1,5 +1,13 @@
-import { type DestinationStream, type Logger, pino, stdSerializers, stdTimeFunctions } from 'pino';
+import {
+  type DestinationStream,
+  type Logger,
+  type LoggerOptions,
+  pino,
+  stdSerializers,
+  stdTimeFunctions,
+} from 'pino';
 import pretty from 'pino-pretty';
+import { LogWriter, openNonBlocking } from './log-writer.ts';
 
 export type { Logger };
 
@@ -9,9 +17,39 @@ export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 
 /** One of {@link LOG_LEVELS}. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** The process's log on stdout: one JSON object a line, or text for a person where stdout is a terminal; or the same lines to another destination. */
-export function createLog(level: LogLevel, destination?: DestinationStream): Logger {
-  const options = {
+/** A log, one JSON object a line, to any destination. */
+export function createLog(
+  level: LogLevel,
+  destination: DestinationStream = process.stdout,
+): Logger {
+  return pino(optionsOf(level), destination);
+}
+
+/** The process's own log, and what becomes of it. */
+export interface ProcessLog {
+  readonly log: Logger;
+  /** How many lines could not be written. */
+  lost(): number;
+  /** Waits until everything is written, or for so long, in milliseconds. */
+  flush(mostMs: number): Promise<void>;
+}
+
+/** The process's log on stdout: lines of JSON, or text for a person where stdout is a terminal. */
+export function processLog(level: LogLevel): ProcessLog {
+  if (process.stdout.isTTY) {
+    const log = pino(optionsOf(level), pretty({ sync: true }));
+    return { log, lost: () => 0, flush: async () => {} };
+  }
+  const writer = new LogWriter(openNonBlocking(process.stdout.fd));
+  return {
+    log: pino(optionsOf(level), writer),
+    lost: () => writer.lost,
+    flush: (mostMs) => writer.flush(mostMs),
+  };
+}
+
+function optionsOf(level: LogLevel): LoggerOptions {
+  return {
     level,
     base: null,
     timestamp: stdTimeFunctions.isoTime,
@@ -19,6 +57,4 @@ export function createLog(level: LogLevel, destination?: DestinationStream): Log
     // An error's own fields are not enumerable: without this a line says {} of it.
     serializers: { error: stdSerializers.errWithCause },
   };
-  if (destination !== undefined) return pino(options, destination);
-  return process.stdout.isTTY ? pino(options, pretty({ sync: true })) : pino(options);
 }

@@ -33,7 +33,7 @@ export type PreparedDocument =
 export class Documents {
   readonly #schema: GraphQLSchema;
   readonly #limits: DocumentLimits;
-  readonly #trusted: TrustedDocuments | undefined;
+  #trusted: TrustedDocuments | undefined;
   readonly #rules: readonly ValidationRule[];
   readonly #prepared = new LRUCache<string, PreparedDocument>({
     maxSize: MOST_BYTES,
@@ -59,6 +59,11 @@ export class Documents {
       ...(limits.introspection ? [] : [NoSchemaIntrospectionCustomRule]),
       sizeRule(limits),
     ];
+  }
+
+  /** From now on only these documents may be executed. */
+  trust(trusted: TrustedDocuments): void {
+    this.#trusted = trusted;
   }
 
   /** The document that a request asks for. @throws GraphQLError where it may not be executed */

@@ -8,7 +8,7 @@ const MOST_ANSWER_BYTES = 64 * 1024;
 const MOST_DETAIL = 200;
 
 /** What the two of them are called in the form: as the API document has it, and as its makers' SDK. */
-export const FIELD_NAMES = [
+const FIELD_NAMES = [
   ['username', 'password'],
   ['UserName_or_Email', 'Password'],
 ] as const;

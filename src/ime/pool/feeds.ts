@@ -63,6 +63,18 @@ export class ContractFeeds {
     return unproven.map((feed) => feed.key);
   }
 
+  /** Whether every contract of `shard` that is to be carried has another shard that `counts`. */
+  carriedByOthers(shard: Shard, counts: (other: Shard) => boolean): boolean {
+    for (const key of shard.keys) {
+      const feed = this.#feeds.get(key);
+      if (feed === undefined || !feed.shards.has(shard) || !this.usable(key)) continue;
+      let carried = false;
+      for (const other of feed.shards) if (other !== shard && counts(other)) carried = true;
+      if (!carried) return false;
+    }
+    return true;
+  }
+
   /** @param trouble why nothing can be asked of IME now */
   retain(key: ContractKey, trouble: StatusCause | undefined): void {
     const feed = this.#feeds.get(key) ?? new ContractFeed(key);

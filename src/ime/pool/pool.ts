@@ -15,7 +15,7 @@ import {
   probeAnswer,
   type RefusalJudge,
 } from './refusal-judge.ts';
-import { shardLoads } from './shard-loads.ts';
+import { outdated, shardLoads } from './shard-loads.ts';
 import { packShards, planCompaction } from './shard-plan.ts';
 import { ShardSizing } from './shard-sizing.ts';
 
@@ -87,13 +87,8 @@ export class ImePool implements ShardOwner, JudgedPool {
    */
   renew(): void {
     const { current } = this.#upstream.credentials;
-    const replaced = new Set([...this.#replacements.values()].flat());
-    for (const shard of [...this.#shards]) {
-      const { credential } = shard;
-      const ends = credential !== current && credential?.expiresAtMs !== undefined;
-      if (!ends || !shard.isAccepted || replaced.has(shard) || this.#probes.has(shard)) continue;
-      const keys = [...shard.keys].filter((key) => this.feeds.usable(key));
-      if (keys.length === 0) continue;
+    const shards = [...this.#shards].filter((shard) => !this.#probes.has(shard));
+    for (const [shard, keys] of outdated(shards, this.#replacements, current, this.feeds)) {
       const next = this.#add(keys, false);
       this.#replacements.set(next, [shard]);
       next.dial();
@@ -135,7 +130,7 @@ export class ImePool implements ShardOwner, JudgedPool {
     this.feeds.accepted(shard);
     this.#retests.delete(shard);
     if (this.#probes.has(shard)) {
-      if (this.#carriedByOthers(shard, (other) => other.isAccepted)) {
+      if (this.feeds.carriedByOthers(shard, (other) => other.isAccepted)) {
         this.#discard(shard, 'the probe was answered');
       }
       this.#answerProbe(shard, 'accepted');
@@ -227,18 +222,6 @@ export class ImePool implements ShardOwner, JudgedPool {
     resolve?.(answer);
   }
 
-  /** Whether every contract of `shard` that is to be carried has another shard that `counts`. */
-  #carriedByOthers(shard: Shard, counts: (other: Shard) => boolean): boolean {
-    for (const key of shard.keys) {
-      const feed = this.feeds.get(key);
-      if (feed === undefined || !feed.shards.has(shard) || !this.feeds.usable(key)) continue;
-      let carried = false;
-      for (const other of feed.shards) if (other !== shard && counts(other)) carried = true;
-      if (!carried) return false;
-    }
-    return true;
-  }
-
   #planIn(ms: number): void {
     if (this.#closed) return;
     const atMs = this.#upstream.clock.monotonicMs() + ms;
@@ -260,7 +243,7 @@ export class ImePool implements ShardOwner, JudgedPool {
       if (this.#probes.has(shard)) continue;
       if (this.#retests.has(shard) && this.feeds.anyWanted(shard.keys)) continue;
       const newer = (other: Shard) => other.id > shard.id && other.settledAtMs !== undefined;
-      if (!this.#carriedByOthers(shard, newer)) continue;
+      if (!this.feeds.carriedByOthers(shard, newer)) continue;
       let closeAtMs = nowMs;
       for (const key of shard.keys) {
         for (const other of this.feeds.get(key)?.shards ?? []) {

@@ -1,4 +1,5 @@
 import type { ContractKey } from '../../contract/key.ts';
+import type { Credential } from '../credentials/credentials.ts';
 import type { Shard } from '../sockets/shard.ts';
 import type { ContractFeeds } from './feeds.ts';
 import type { PlannedShard } from './shard-plan.ts';
@@ -37,4 +38,25 @@ export function shardLoads(
     } else busy++;
   }
   return { idle, busy };
+}
+
+/**
+ * The shards that were dialed with a credential that ends, where another one is in force, and what each of them
+ * carries that is still wanted.
+ */
+export function outdated(
+  shards: readonly Shard[],
+  replacements: ReadonlyMap<Shard, readonly Shard[]>,
+  current: Credential | undefined,
+  feeds: ContractFeeds,
+): [Shard, ContractKey[]][] {
+  const replaced = new Set([...replacements.values()].flat());
+  return shards
+    .filter(({ credential }) => credential !== current && credential?.expiresAtMs !== undefined)
+    .filter((shard) => shard.isAccepted && !replaced.has(shard))
+    .map((shard): [Shard, ContractKey[]] => [
+      shard,
+      [...shard.keys].filter((key) => feeds.usable(key)),
+    ])
+    .filter(([, keys]) => keys.length > 0);
 }

@@ -5,7 +5,9 @@ import type { JudgedPool, ProbeAnswer, RefusalJudge } from '../pool/refusal-judg
 import type { AuthorizationForm } from '../protocol/endpoints.ts';
 import { backoffMs } from '../sockets/backoff.ts';
 import type { Upstream } from '../sockets/upstream.ts';
+import { chooseCanaries, type RefusedBatch, type Single, singles } from './canaries.ts';
 import { afterProbe, type Isolation, isolate, nextProbe, withGood } from './isolation.ts';
+import { type RefusalState, TROUBLE } from './refusal-state.ts';
 
 /** Dials of one search before it rests. */
 const MOST_DIALS_IN_A_ROW = 64;
@@ -14,40 +16,6 @@ const TOKEN_PROBE_FIRST_MS = 30_000;
 const TOKEN_PROBE_CAP_MS = 5 * 60_000;
 /** The least time between probes that new wishes cause while everything is refused. */
 const ASKED_SPACING_MS = 2_000;
-
-/**
- * What is being done about refusals: nothing to do, finding out whether the token or a contract is at
- * fault, searching a batch for its refused contracts, or waiting because the token, or everything that
- * was asked for so far, is refused.
- */
-export type RefusalState = 'clear' | 'asking' | 'searching' | 'tokenRefused' | 'allRefused';
-
-/** A batch of contracts that IME refused. */
-interface RefusedBatch {
-  readonly pool: JudgedPool;
-  readonly keys: readonly ContractKey[];
-  readonly tokenOnly: boolean;
-  /** By the monotonic clock. */
-  readonly refusedAtMs: number;
-}
-
-/** One contract of one pool, to dial alone. */
-interface Single {
-  readonly pool: JudgedPool;
-  readonly key: ContractKey;
-}
-
-const TROUBLE: Partial<Record<RefusalState, StatusCause>> = {
-  tokenRefused: {
-    code: 'TOKEN_REFUSED',
-    reason: 'IME refuses the access token: set IME_TOKEN, or write a valid one to IME_TOKEN_FILE.',
-  },
-  allRefused: {
-    code: 'TOKEN_REFUSED',
-    reason:
-      'IME refuses either the access token or every contract asked for so far; which of them, it does not say.',
-  },
-};
 
 /**
  * Finds out what a refusal means, one batch after the other. IME answers a bad token and an unknown
@@ -197,18 +165,7 @@ export class Refusals implements RefusalJudge {
     batch: RefusedBatch,
     most: number,
   ): Promise<Single | 'tokenRefused' | 'allRefused'> {
-    const inBatch = new Set(batch.keys);
-    const pools = [batch.pool, ...this.#pools().filter((pool) => pool !== batch.pool)];
-    const proven = pools.flatMap((pool) => singles(pool, pool.feeds.provenKeys()));
-    const unproven = pools.flatMap((pool) => singles(pool, pool.feeds.unprovenKeys()));
-    const isInBatch = ({ pool, key }: Single) => pool === batch.pool && inBatch.has(key);
-    // A contract that was refused alone is no canary of itself.
-    const usable = (single: Single) => batch.keys.length > 1 || !isInBatch(single);
-    const known = proven.filter(usable).sort((a, b) => Number(isInBatch(a)) - Number(isInBatch(b)));
-    const sure = known.length >= 2;
-    const canaries = sure
-      ? known.slice(0, 2)
-      : [...known, ...unproven.filter(usable)].slice(0, most);
+    const { canaries, sure } = chooseCanaries(batch, this.#pools(), most);
     for (const canary of canaries) {
       const answer = await this.#answered(canary.pool, [canary.key]);
       if (answer === 'accepted') return canary;
@@ -318,8 +275,4 @@ export class Refusals implements RefusalJudge {
   async #sleep(ms: number): Promise<void> {
     if (ms > 0) await sleep(this.#upstream.clock, ms, this.#abort.signal);
   }
-}
-
-function singles(pool: JudgedPool, keys: readonly ContractKey[]): Single[] {
-  return keys.map((key) => ({ pool, key }));
 }

@@ -4,6 +4,7 @@ import { type DecodedFrame, decodeMessage } from '../protocol/decode.ts';
 import { type AuthorizationForm, subscriptionUrl } from '../protocol/endpoints.ts';
 import { backoffMs } from './backoff.ts';
 import { classifyEnd, type FailureClass, throttledForMs } from './failure.ts';
+import type { ShardState } from './shard-state.ts';
 import { ImeSocket, type SocketEnd } from './socket.ts';
 import type { Upstream } from './upstream.ts';
 
@@ -13,20 +14,6 @@ const QUIET_SETTLE_MS = 3_000;
 const STABLE_MS = 30_000;
 /** How often an endpoint that does not exist is tried again. */
 const WRONG_URL_RETRY_MS = 5 * 60_000;
-
-/**
- * Where a shard is: not dialed yet, waiting out a backoff, waiting for its turn to dial, in the
- * handshake, open, open and accepted, accepted and delivering without a gap, or done for good.
- */
-export type ShardState =
-  | 'new'
-  | 'waiting'
-  | 'queued'
-  | 'dialing'
-  | 'open'
-  | 'accepted'
-  | 'settled'
-  | 'closed';
 
 /** A message that was read. */
 export type DecodedMessage = Extract<DecodedFrame, { ok: true }>;

@@ -1,0 +1,46 @@
+import type { ContractKey } from '../../contract/key.ts';
+import type { JudgedPool } from '../pool/refusal-judge.ts';
+
+/** A batch of contracts that IME refused. */
+export interface RefusedBatch {
+  readonly pool: JudgedPool;
+  readonly keys: readonly ContractKey[];
+  readonly tokenOnly: boolean;
+  /** By the monotonic clock. */
+  readonly refusedAtMs: number;
+}
+
+/** One contract of one pool, to dial alone. */
+export interface Single {
+  readonly pool: JudgedPool;
+  readonly key: ContractKey;
+}
+
+/**
+ * The contracts that tell most about the token, each to be dialed alone: those that IME has accepted before.
+ *
+ * @param most how many, where fewer than two are known to exist
+ * @returns them, and whether their being refused can only mean that the token is
+ */
+export function chooseCanaries(
+  batch: RefusedBatch,
+  pools: readonly JudgedPool[],
+  most: number,
+): { readonly canaries: readonly Single[]; readonly sure: boolean } {
+  const inBatch = new Set(batch.keys);
+  const own = [batch.pool, ...pools.filter((pool) => pool !== batch.pool)];
+  const proven = own.flatMap((pool) => singles(pool, pool.feeds.provenKeys()));
+  const unproven = own.flatMap((pool) => singles(pool, pool.feeds.unprovenKeys()));
+  const isInBatch = ({ pool, key }: Single) => pool === batch.pool && inBatch.has(key);
+  // A contract that was refused alone is no canary of itself.
+  const usable = (single: Single) => batch.keys.length > 1 || !isInBatch(single);
+  const known = proven.filter(usable).sort((a, b) => Number(isInBatch(a)) - Number(isInBatch(b)));
+  const sure = known.length >= 2;
+  const canaries = sure ? known.slice(0, 2) : [...known, ...unproven.filter(usable)].slice(0, most);
+  return { canaries, sure };
+}
+
+/** Contracts of one pool. */
+export function singles(pool: JudgedPool, keys: readonly ContractKey[]): Single[] {
+  return keys.map((key) => ({ pool, key }));
+}

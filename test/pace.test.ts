@@ -1,0 +1,107 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { ContractKey } from '../src/contract/key.ts';
+import type { ContractState } from '../src/hub/contract-state.ts';
+import { subscribeToContracts } from '../src/hub/contract-subscription.ts';
+import { ContractHub } from '../src/hub/hub.ts';
+import { systemClock } from '../src/lib/clock.ts';
+import { type Due, DueQueue } from '../src/lib/due-queue.ts';
+import { createLog } from '../src/observability/log.ts';
+import { marketState } from './kit/gateway.ts';
+import { ManualClock } from './kit/manual-clock.ts';
+import { ScriptedSource } from './kit/scripted-source.ts';
+
+describe('what waits until it is due', () => {
+  test('is done in that order, and what is not wanted any more is not', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.integer({ min: 1, max: 500 }), fc.boolean()), { maxLength: 60 }),
+        async (entries) => {
+          const clock = new ManualClock();
+          const startMs = clock.monotonicMs();
+          const queue = new DueQueue(1, () => {}, clock);
+          const done: number[] = [];
+          for (const [inMs, isWanted] of entries) {
+            const due: Due = { dueMs: startMs + inMs, run: () => done.push(inMs) };
+            queue.add(due);
+            if (!isWanted) due.run = undefined;
+          }
+          await clock.advance(600);
+          const expected = entries.filter(([, isWanted]) => isWanted).map(([inMs]) => inMs);
+          expect(done).toEqual(expected.sort((a, b) => a - b));
+          expect([queue.size, clock.timers]).toEqual([0, 0]);
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  test('is done although something before it throws', async () => {
+    const clock = new ManualClock();
+    const failed: unknown[] = [];
+    const queue = new DueQueue(1, (error) => failed.push(error), clock);
+    const done: string[] = [];
+    const add = (inMs: number, run: () => void) =>
+      queue.add({ dueMs: clock.monotonicMs() + inMs, run });
+    add(10, () => {
+      throw new Error('a fault of ours');
+    });
+    add(10, () => done.push('with it'));
+    add(20, () => done.push('behind it'));
+    await clock.advance(30);
+    expect(done).toEqual(['with it', 'behind it']);
+    expect(failed).toHaveLength(1);
+  });
+});
+
+test('subscriptions that hold updates back cost nothing until these are due, and give all of it back', () => {
+  const hub = new ContractHub(0, systemClock, createLog('silent'));
+  const source = new ScriptedSource(hub);
+  hub.connect(source);
+  const keys = Array.from({ length: 10 }, (_, at): ContractKey => `name:${at}`);
+  const publish = (price: number) => {
+    for (const key of keys) {
+      const snapshot = { timestamp: '2026-05-23T15:10:00', receivedAtMs: 1, raw: '{}' };
+      source.publish(key, { ...snapshot, ...marketState(String(price)) });
+    }
+  };
+  const wish = { keys, initial: false, intervalMs: 60_000, changesOnly: false };
+  const subscriptions = Array.from({ length: 100 }, () => subscribeToContracts(hub, wish));
+  // The first state is a change of status, which is not held back.
+  for (let price = 1; price <= 5; price++) publish(price);
+  expect(hub.pace.size).toBe(100 * 10);
+  for (const subscription of subscriptions) subscription.end();
+  expect(hub.subscriptions).toBe(0);
+  hub.close();
+});
+
+test('of what was held back the newest state comes when its time has come', async () => {
+  const hub = new ContractHub(0, systemClock, createLog('silent'));
+  const source = new ScriptedSource(hub);
+  hub.connect(source);
+  const wish = {
+    keys: ['name:A' as ContractKey],
+    initial: false,
+    intervalMs: 80,
+    changesOnly: false,
+  };
+  const updates = subscribeToContracts(hub, wish);
+  const publish = (price: number) =>
+    source.publish('name:A', {
+      timestamp: '2026-05-23T15:10:00',
+      receivedAtMs: 1,
+      raw: '{}',
+      ...marketState(String(price)),
+    });
+  const priceOf = async () => {
+    const { value } = await updates.next();
+    return (value as ContractState).snapshot?.aggregate?.lastPrice;
+  };
+  for (let price = 1; price <= 4; price++) publish(price);
+  expect(await priceOf()).toBe('1');
+  const startMs = performance.now();
+  expect(await priceOf()).toBe('4');
+  expect(performance.now() - startMs).toBeGreaterThan(40);
+  updates.end();
+  hub.close();
+});
