@@ -55,6 +55,8 @@ export class Login implements Credentials {
   #asking = false;
   #obtainedAtMs: number | undefined;
   #obtainedMs = 0;
+  /** When the next login is due, by the monotonic clock. */
+  #nextMs = Number.POSITIVE_INFINITY;
   #cancelNext: () => void = () => {};
   #cancelEnd: () => void = () => {};
   #changed: () => void = () => {};
@@ -83,9 +85,10 @@ export class Login implements Credentials {
 
   refused(credential: Credential | undefined): void {
     if (credential === undefined || credential !== this.#current) return;
-    const ageMs = this.#clock.monotonicMs() - this.#obtainedMs;
-    if (ageMs >= LEAST_AGE_MS) this.#ask();
-    else this.#askIn(LEAST_AGE_MS - ageMs);
+    const leftMs = LEAST_AGE_MS - (this.#clock.monotonicMs() - this.#obtainedMs);
+    if (leftMs <= 0) this.#ask();
+    // What is due sooner, a renewal or another try, stays.
+    else if (this.#clock.monotonicMs() + leftMs < this.#nextMs) this.#askIn(leftMs);
   }
 
   reread(): boolean {
@@ -114,6 +117,7 @@ export class Login implements Credentials {
 
   #askIn(ms: number): void {
     this.#cancelNext();
+    this.#nextMs = this.#clock.monotonicMs() + ms;
     this.#cancelNext = this.#clock.setTimeout(() => this.#ask(), ms);
   }
 
@@ -121,6 +125,7 @@ export class Login implements Credentials {
   #ask(): void {
     if (this.#asking || this.#abort.signal.aborted) return;
     this.#cancelNext();
+    this.#nextMs = Number.POSITIVE_INFINITY;
     this.#asking = true;
     const { url, username, password } = this.#settings;
     const headers = { ...USER_AGENT, ...lowerCased(this.#headers.headers) };

@@ -106,10 +106,7 @@ export class ImePool implements ShardOwner, JudgedPool {
     this.#cancelPlan?.();
     for (const shard of this.#shards) shard.close();
     for (const answer of this.#probes.values()) answer('unanswered');
-    this.#probes.clear();
-    this.#retests.clear();
-    this.#replacements.clear();
-    this.#shards.clear();
+    for (const own of [this.#probes, this.#retests, this.#replacements, this.#shards]) own.clear();
     this.feeds.clear();
   }
 
@@ -184,7 +181,7 @@ export class ImePool implements ShardOwner, JudgedPool {
     this.#discard(shard, reason);
     // The token that was refused is not the one in force any more, or nobody wants some of these
     // contracts any more: another dial, with what is left, tells more than a search.
-    const isOutdated = shard.credential !== this.#upstream.credentials.current;
+    const isOutdated = this.#upstream.isOutdated(shard.credential);
     if (tokenChanged || isOutdated || !batch.every((key) => this.feeds.usable(key))) return;
     this.feeds.search(batch, true);
     this.#judge.refused(this, batch, failure.class === 'token');

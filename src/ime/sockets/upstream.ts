@@ -42,6 +42,9 @@ export interface UpstreamCounts {
   readonly failures: Record<FailureClass, number>;
 }
 
+/** How far IME's clock may be ahead of ours, in milliseconds. */
+const END_TOLERANCE_MS = 1_000;
+
 /** Opens a WebSocket connection. */
 export type Dialer = (url: string, options: ClientOptions) => WebSocket;
 
@@ -88,6 +91,13 @@ export class Upstream {
     this.dial = dial;
     this.positions = new PositionGiver(clock);
     this.gate = new DialGate(clock);
+  }
+
+  /** Whether a credential is not in force any more, or its token's life is over: its refusal says nothing else. */
+  isOutdated(credential: Credential | undefined): boolean {
+    if (credential !== this.credentials.current) return true;
+    const endsAtMs = credential?.expiresAtMs ?? Number.POSITIVE_INFINITY;
+    return endsAtMs <= this.clock.nowMs() + END_TOLERANCE_MS;
   }
 
   /** The headers of a handshake with a credential, in the form that is in force. */
