@@ -20,6 +20,9 @@ async function oddGateway(settings: Record<string, string> = {}) {
     IME_URL: market.url,
     MAX_COST: '2000',
     MAX_OPERATIONS_PER_SECOND: '100000',
+    MAX_OPERATIONS_PER_SECOND_PER_PRINCIPAL: '100000',
+    MAX_OPERATIONS_IN_FLIGHT: '1000',
+    MAX_OPERATIONS_IN_FLIGHT_PER_PRINCIPAL: '10000',
     ...settings,
   });
   if (line.run !== 'start') throw new Error(JSON.stringify(line));

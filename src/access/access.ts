@@ -1,4 +1,5 @@
 import type { ContractKey } from '../contract/key.ts';
+import { RecentMap } from '../lib/recent-map.ts';
 import type { Authenticator } from './authenticator.ts';
 import {
   type AccessLimits,
@@ -9,8 +10,12 @@ import {
 } from './limit.ts';
 import type { Principal } from './principal.ts';
 import { ConnectionQuota, type QuotaKeeper } from './quota.ts';
+import { RateLimit } from './rate.ts';
 import { Session, Sessions } from './session.ts';
 import { Usages } from './usage.ts';
+
+/** How many principals' rates are remembered: those that were silent longest are forgotten first. */
+const MOST_RATES = 20_000;
 
 /** What is asked of the hub before contracts are asked of it. */
 export interface ContractHolder {
@@ -36,6 +41,7 @@ export class Access implements QuotaKeeper {
   readonly #holder: ContractHolder;
   readonly #sessions = new Sessions();
   readonly #connectionsOfAddress = new Map<string, number>();
+  readonly #rates = new RecentMap<string, RateLimit>(MOST_RATES);
   #connections = 0;
 
   constructor(authenticator: Authenticator, limits: AccessLimits, holder: ContractHolder) {
@@ -141,6 +147,53 @@ export class Access implements QuotaKeeper {
       );
     }
     for (const key of added) this.usages.asked(key, principal);
+  }
+
+  /**
+   * A principal begins an operation, from wherever on however many connections.
+   *
+   * @throws LimitExceeded where they come faster than they may
+   */
+  operation({ id }: Principal, address: string): void {
+    const { operationsPerSecond } = this.limits.perPrincipal;
+    if (!Number.isFinite(operationsPerSecond)) return;
+    const who = `${id} ${address}`;
+    const rate = this.#rates.get(who) ?? new RateLimit(operationsPerSecond);
+    this.#rates.set(who, rate);
+    if (rate.take()) return;
+    throw this.exceeded(
+      'operations_per_second_per_principal',
+      'RATE_LIMITED',
+      `expected at most ${operationsPerSecond} operations a second of one principal`,
+      operationsPerSecond,
+    );
+  }
+
+  /**
+   * A principal has one more operation that runs or waits.
+   *
+   * @returns gives its place back; harmless when repeated
+   * @throws LimitExceeded where there are too many
+   */
+  begin(principal: Principal): () => void {
+    const { operationsInFlight } = this.limits.perPrincipal;
+    const usage = this.usages.of(principal);
+    if (usage.inFlight >= operationsInFlight) {
+      throw this.exceeded(
+        'operations_in_flight_per_principal',
+        'RATE_LIMITED',
+        `expected at most ${operationsInFlight} operations of one principal at once`,
+        operationsInFlight,
+      );
+    }
+    usage.inFlight++;
+    let isOver = false;
+    return () => {
+      if (isOver) return;
+      isOver = true;
+      usage.inFlight--;
+      this.usages.release(principal);
+    };
   }
 
   /** The error of operations that come too fast, counted. */

@@ -18,6 +18,9 @@ export const LIMITS = [
   'unknown_contracts_per_minute',
   'upstream_contracts',
   'operations_per_second',
+  'operations_per_second_per_principal',
+  'operations_in_flight',
+  'operations_in_flight_per_principal',
   'document',
   'cost',
   'body',
@@ -47,6 +50,10 @@ interface UsageLimits {
   readonly contracts: number;
   /** Distinct selections of subscriptions at once. */
   readonly selections: number;
+  /** Queries that run or wait. */
+  readonly operationsInFlight: number;
+  /** At one address, over all connections and requests; bursts of twice that. */
+  readonly operationsPerSecond: number;
   /** Contracts a minute that IME turns out not to know. */
   readonly unknownContracts: number;
 }
@@ -62,6 +69,8 @@ export interface AccessLimits {
   readonly contractsPerConnection: number;
   /** For each connection; bursts of twice that. */
   readonly operationsPerSecond: number;
+  /** Queries that run or wait on one connection. */
+  readonly operationsInFlight: number;
   /** Distinct contracts asked upstream at once. */
   readonly upstreamContracts: number;
   readonly perPrincipal: UsageLimits;

@@ -15,6 +15,10 @@ export interface QuotaKeeper {
   exceeded(limit: LimitName, code: LimitCode, message: string, most?: number): LimitExceeded;
   /** The error of operations that come too fast, counted. */
   tooFast(): LimitExceeded;
+  /** @throws LimitExceeded where the principal's operations come too fast */
+  operation(principal: Principal, address: string): void;
+  /** @throws LimitExceeded where too many of the principal's operations run or wait */
+  begin(principal: Principal): () => void;
   /** A connection from `address` has ended. */
   left(address: string): void;
 }
@@ -28,6 +32,7 @@ export class ConnectionQuota {
   /** Whose usage the connection is counted in. */
   #principal: Principal | undefined;
   #subscriptions = 0;
+  #inFlight = 0;
   #contracts = 0;
   #left = false;
 
@@ -74,6 +79,35 @@ export class ConnectionQuota {
   /** @throws LimitExceeded where operations come faster than they may */
   operation(): void {
     if (!this.#rate.take()) throw this.#keeper.tooFast();
+    if (this.#principal !== undefined) this.#keeper.operation(this.#principal, this.#address);
+  }
+
+  /**
+   * An operation begins that runs or waits until it is answered.
+   *
+   * @returns gives its place back; harmless when repeated
+   * @throws LimitExceeded where there are too many
+   */
+  begin(): () => void {
+    const { operationsInFlight } = this.#keeper.limits;
+    if (this.#inFlight >= operationsInFlight) {
+      throw this.#keeper.exceeded(
+        'operations_in_flight',
+        'RATE_LIMITED',
+        `expected at most ${operationsInFlight} operations of one connection at once`,
+        operationsInFlight,
+      );
+    }
+    const ofPrincipal =
+      this.#principal === undefined ? () => {} : this.#keeper.begin(this.#principal);
+    this.#inFlight++;
+    let isOver = false;
+    return () => {
+      if (isOver) return;
+      isOver = true;
+      this.#inFlight--;
+      ofPrincipal();
+    };
   }
 
   /**
@@ -85,7 +119,8 @@ export class ConnectionQuota {
    */
   subscribe(keys: readonly ContractKey[], selection: object): void {
     const { limits } = this.#keeper;
-    const principal = this.#principal as Principal;
+    // As it is known by now: its limits may have been changed.
+    const principal = this.#session?.principal ?? (this.#principal as Principal);
     const usage = this.#keeper.usages.of(principal);
     const contracts = keys.length;
     this.#atMost(

@@ -10,13 +10,15 @@ const SWEEP_SIZE = 10_000;
 export class Usage {
   connections = 0;
   contracts = 0;
+  /** Queries that run or wait. */
+  inFlight = 0;
   readonly #selections = new Map<object, number>();
   /** When IME refused a contract that this principal was the first to ask for, by `performance.now()`. */
   #unknownAtMs: number[] = [];
 
   /** Whether nothing is used and nothing is remembered. */
   get isIdle(): boolean {
-    return this.connections === 0 && this.contracts === 0 && this.unknownContracts === 0;
+    return this.connections + this.contracts + this.inFlight === 0 && this.unknownContracts === 0;
   }
 
   /** Contracts within the last minute that IME turned out not to know. */

@@ -58,11 +58,14 @@ function limitsOf(config: Config): AccessLimits {
     contractsPerSubscription: config.MAX_CONTRACTS_PER_SUBSCRIPTION,
     contractsPerConnection: config.MAX_CONTRACTS_PER_CONNECTION,
     operationsPerSecond: config.MAX_OPERATIONS_PER_SECOND,
+    operationsInFlight: config.MAX_OPERATIONS_IN_FLIGHT,
     upstreamContracts: config.MAX_UPSTREAM_CONTRACTS,
     perPrincipal: {
       connections: shared(config.MAX_CONNECTIONS_PER_PRINCIPAL),
       contracts: shared(config.MAX_CONTRACTS_PER_PRINCIPAL),
       selections: shared(config.MAX_SELECTIONS_PER_PRINCIPAL),
+      operationsInFlight: config.MAX_OPERATIONS_IN_FLIGHT_PER_PRINCIPAL,
+      operationsPerSecond: config.MAX_OPERATIONS_PER_SECOND_PER_PRINCIPAL,
       unknownContracts: shared(config.MAX_UNKNOWN_CONTRACTS_PER_MINUTE),
     },
   };

@@ -176,7 +176,7 @@ export async function startGateway(
     return {
       webSockets: webSockets.size,
       streams: endpoint.streams.open.size,
-      fanOut: { ...counts, stalled: counts.stalled + endpoint.streams.stalled },
+      fanOut: { ...counts, stalled: counts.stalled + endpoint.streams.stalled + server.cut },
       renderings: projections.renderings,
       projections: projections.size,
     };

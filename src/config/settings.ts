@@ -169,6 +169,21 @@ export const SETTINGS = {
     '50',
     'Operations a second of one connection; bursts of twice that.',
   ),
+  MAX_OPERATIONS_PER_SECOND_PER_PRINCIPAL: setting(
+    whole(1, 10_000_000),
+    '1000',
+    'Operations a second of one principal at one address, over all its connections and requests; bursts of twice that.',
+  ),
+  MAX_OPERATIONS_IN_FLIGHT: setting(
+    whole(1, 100_000),
+    '20',
+    'Queries of one connection that run or wait at once.',
+  ),
+  MAX_OPERATIONS_IN_FLIGHT_PER_PRINCIPAL: setting(
+    whole(1, 1_000_000),
+    '100',
+    'Queries of one principal that run or wait at once.',
+  ),
   MAX_MESSAGE_BYTES: setting(
     whole(1_024, 2 ** 30),
     '131072',

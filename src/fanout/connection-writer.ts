@@ -1,9 +1,9 @@
 import { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { ContractState } from '../hub/contract-state.ts';
+import { ReadingWatch } from '../lib/reading-watch.ts';
 import type { FanOut, TickMember } from './fanout.ts';
 import type { CarriedSubscription } from './frame-encoder.ts';
-import { ReadingWatch } from './reading-watch.ts';
 import { UnreadStates } from './unread-states.ts';
 
 /** How much is handed to the socket in one write, in bytes. */

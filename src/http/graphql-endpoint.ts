@@ -92,6 +92,7 @@ export class GraphqlEndpoint {
     const address = this.#addresses.of(request);
     if (!this.#rates.take(request)) throw access.tooFast();
     const session = await access.authenticate(tokenOfHeaders(request.headers), address);
+    access.operation(session.principal, address);
     let abort: AbortController | undefined;
     const asker: Asker = {
       who: () => access.current(session),
@@ -136,6 +137,10 @@ export class GraphqlEndpoint {
       throw new HttpFault(405, 'expected a mutation to be sent with POST', { allow: 'POST' });
     }
     this.#trace(response, visit, 'http');
+    // An answer that nobody reads is in flight until its client has gone.
+    const giveBack = this.#gateway.access.begin(visit.session.principal);
+    response.once('close', giveBack);
+    if (response.destroyed) giveBack();
     // Without a body of its own to a HEAD, but otherwise as a GET.
     if (request.method === 'HEAD') request.method = 'GET';
     await this.#yoga(request, response, { admitted });

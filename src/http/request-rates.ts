@@ -8,8 +8,8 @@ import type { ClientAddresses } from './client-address.ts';
 const MOST_ADDRESSES = 10_000;
 
 /**
- * The rate of requests: of each connection, or of each address where a proxy's connections carry the
- * requests of many.
+ * The rate of requests: of each connection, and of each address where a request comes on a connection of its
+ * own, or on a proxy's, whose connections carry the requests of many.
  */
 export class HttpRates {
   readonly #perSecond: number;
@@ -24,19 +24,15 @@ export class HttpRates {
 
   /** Takes a request. @returns whether it is within the rate */
   take(request: IncomingMessage): boolean {
-    return this.#rateOf(request).take();
+    const known = this.#addresses.behindProxy ? undefined : this.#ofSocket.get(request.socket);
+    if (known !== undefined) return known.take();
+    const own = new RateLimit(this.#perSecond);
+    this.#ofSocket.set(request.socket, own);
+    // A new connection for each request must be worth no more than one connection.
+    return own.take() && this.#rateOf(this.#addresses.of(request)).take();
   }
 
-  #rateOf(request: IncomingMessage): RateLimit {
-    if (!this.#addresses.behindProxy) {
-      let rate = this.#ofSocket.get(request.socket);
-      if (rate === undefined) {
-        rate = new RateLimit(this.#perSecond);
-        this.#ofSocket.set(request.socket, rate);
-      }
-      return rate;
-    }
-    const address = this.#addresses.of(request);
+  #rateOf(address: string): RateLimit {
     const rate = this.#ofAddress.get(address) ?? new RateLimit(this.#perSecond);
     // At worst one of the oldest starts anew with a full burst.
     this.#ofAddress.set(address, rate);

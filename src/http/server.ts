@@ -18,6 +18,7 @@ import { Origins } from './origins.ts';
 import { answerWithoutUpgrade, asksForWebSocket } from './other-upgrade.ts';
 import { normalizeTarget } from './request-target.ts';
 import { type Answer, type RouteGateway, routeTable } from './routes.ts';
+import { UnreadAnswers } from './unread-answers.ts';
 import { GRAPHQL_PATH } from './yoga.ts';
 
 /** How long requests are given to be answered once the server closes. */
@@ -60,6 +61,7 @@ export class GatewayServer {
   readonly #origins: Origins;
   readonly #addresses: ClientAddresses;
   readonly #routes: ReadonlyMap<string, Answer>;
+  readonly #unread: UnreadAnswers;
   /** The latest response of each connection. */
   readonly #latest = new WeakMap<Duplex, ServerResponse>();
   #draining = false;
@@ -75,6 +77,7 @@ export class GatewayServer {
     this.#endpoint = endpoint;
     this.#webSockets = webSockets;
     this.#addresses = addresses;
+    this.#unread = new UnreadAnswers(gateway.slowReaders.stallMs);
     this.#origins = new Origins(gateway.origins, addresses);
     this.#routes = routeTable(
       gateway,
@@ -93,6 +96,11 @@ export class GatewayServer {
     this.#http = createServer(timeouts, (request, response) => this.#answer(request, response));
     this.#http.maxConnections = gateway.access.limits.connections + SPARE_CONNECTIONS;
     this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+  }
+
+  /** How many answers were cut because their client took nothing. */
+  get cut(): number {
+    return this.#unread.cut;
   }
 
   /**
@@ -124,6 +132,7 @@ export class GatewayServer {
     const timer = setTimeout(() => this.#http.closeAllConnections(), CLOSE_TIMEOUT_MS);
     await closed;
     clearTimeout(timer);
+    this.#unread.close();
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
@@ -139,11 +148,13 @@ export class GatewayServer {
       sendJson(response, 404, { error: `Nothing is here; GraphQL is at ${GRAPHQL_PATH}.` });
       return;
     }
-    Promise.resolve(answer(request, response)).catch((error: unknown) => {
-      this.#gateway.log.error({ error }, 'a request failed');
-      if (response.headersSent) response.destroy();
-      else sendJson(response, 500, { error: 'The gateway failed to answer this.' });
-    });
+    Promise.resolve(answer(request, response))
+      .then(() => this.#unread.watch(request.socket, response))
+      .catch((error: unknown) => {
+        this.#gateway.log.error({ error }, 'a request failed');
+        if (response.headersSent) response.destroy();
+        else sendJson(response, 500, { error: 'The gateway failed to answer this.' });
+      });
   }
 
   async #graphql(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -109,19 +109,27 @@ export class TransportProtocol {
         Buffer.byteLength(reason) <= MOST_REASON_BYTES ? reason : 'Subscriber already exists',
       );
     } else {
-      const operation = new SocketOperation(id, client, this.#gateway.log);
+      this.#take(client, message);
+    }
+  }
+
+  #take(client: ClientSocket, message: SubscribeMessage): void {
+    const { log } = this.#gateway;
+    let operation: SocketOperation | undefined;
+    try {
+      client.quota.operation();
+      operation = new SocketOperation(message.id, client, log, client.quota.begin());
       client.own(operation);
-      try {
-        client.quota.operation();
-        const token = tokenOfOperation(message.payload.extensions);
-        if (token === undefined && client.identity.principal !== undefined) {
-          this.#begin(client, operation, message);
-        } else {
-          this.#guard(client, this.#beginWith(token, client, operation, message));
-        }
-      } catch (error) {
-        operation.refuse(clientErrors(error, this.#gateway.log));
+      const token = tokenOfOperation(message.payload.extensions);
+      if (token === undefined && client.identity.principal !== undefined) {
+        this.#begin(client, operation, message);
+      } else {
+        this.#guard(client, this.#beginWith(token, client, operation, message));
       }
+    } catch (error) {
+      // One that was not begun has no place to give back.
+      operation ??= new SocketOperation(message.id, client, log, () => {});
+      operation.refuse(clientErrors(error, log));
     }
   }
 

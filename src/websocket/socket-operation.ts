@@ -12,15 +12,18 @@ export class SocketOperation implements ClientOperation {
   readonly id: string;
   readonly #client: ClientSocket;
   readonly #log: Logger;
+  readonly #giveBack: () => void;
   /** Ends with it; a subscription takes it over. */
   span: Span | undefined;
   #abort: AbortController | undefined;
   #state: 'running' | 'over' = 'running';
 
-  constructor(id: string, client: ClientSocket, log: Logger) {
+  /** @param giveBack its place among those that run or wait */
+  constructor(id: string, client: ClientSocket, log: Logger, giveBack: () => void) {
     this.id = id;
     this.#client = client;
     this.#log = log;
+    this.#giveBack = giveBack;
   }
 
   /** Whether nothing may be sent for it any more. */
@@ -54,6 +57,7 @@ export class SocketOperation implements ClientOperation {
   /** Something else carries it on, under the same id. */
   handOver(): Span | undefined {
     this.#state = 'over';
+    this.#giveBack();
     const { span } = this;
     this.span = undefined;
     return span;
@@ -69,6 +73,7 @@ export class SocketOperation implements ClientOperation {
   #close(): boolean {
     if (this.isOver) return false;
     this.#state = 'over';
+    this.#giveBack();
     this.#client.disown(this);
     this.#abort?.abort();
     this.span?.end();

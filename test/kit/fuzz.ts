@@ -102,6 +102,9 @@ export class Fuzz {
       IME_LINGER_MS: '100',
       IME_PINNED_NAMES: 'A',
       MAX_OPERATIONS_PER_SECOND: '100000',
+      MAX_OPERATIONS_PER_SECOND_PER_PRINCIPAL: '100000',
+      MAX_OPERATIONS_IN_FLIGHT: '1000',
+      MAX_OPERATIONS_IN_FLIGHT_PER_PRINCIPAL: '10000',
     });
     if (line.run !== 'start') throw new Error(JSON.stringify(line));
     const log = createLog('error', { write: (text) => this.report.faults.push(text) });
