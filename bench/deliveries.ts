@@ -1,6 +1,7 @@
 import { Contender, type Delivery, type Spent } from './contender.ts';
 import { type Measurement, p99 } from './measurement.ts';
-import { outcomeOf, type Report, type Row } from './row.ts';
+import { previous } from './options.ts';
+import { isAsked, outcomeOf, type Report, type Row } from './row.ts';
 import type { ServerKind } from './servers.ts';
 
 const WINDOWS = 8;
@@ -72,12 +73,24 @@ function ofFrame({ cpuSeconds, frames }: Spent): Measurement {
   return { value: (cpuSeconds / frames) * 1e6 };
 }
 
+/** Those of a row that are measured, another build of the gateway with the first one's delivery among them. */
+function measuredOf(all: readonly Entrant[]): readonly Entrant[] {
+  const [first, ...others] = all;
+  if (previous === undefined || first === undefined) return all;
+  return [
+    first,
+    { ...first, name: 'previous', kind: 'previous' },
+    ...others.filter(({ kind }) => isAsked(kind)),
+  ];
+}
+
 function subjectsOf(entrants: readonly Entrant[]): Row['subjects'] {
   return entrants.map(({ name, kind }) => ({ name, isBaseline: kind !== 'gateway' }));
 }
 
 /** The row of some servers' CPU time a frame. */
-function cpuOfFrames(title: string, entrants: readonly Entrant[]): Row {
+function cpuOfFrames(title: string, all: readonly Entrant[]): Row {
+  const entrants = measuredOf(all);
   return {
     title,
     unit: 'µs CPU a frame',
@@ -91,7 +104,8 @@ function cpuOfFrames(title: string, entrants: readonly Entrant[]): Row {
 }
 
 /** The row of the time from publication to receipt that 99 of 100 frames do not exceed. */
-function latencyOfFrames(title: string, entrants: readonly Entrant[]): Row {
+function latencyOfFrames(title: string, all: readonly Entrant[]): Row {
+  const entrants = measuredOf(all);
   return {
     title,
     unit: 'ms',

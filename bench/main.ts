@@ -1,21 +1,19 @@
 /**
  * `npm run bench`: the gateway beside its baselines, all in one run. Prints ratios first and writes
- * `docs/performance.md` from the same figures. `--rounds 3`, `--only <part of a title>`.
+ * `docs/performance.md` from the same figures. `--rounds 3`, `--only <part of a title>`;
+ * `--previous <folder>` measures another build beside it, `--node <path>` runs the servers with another Node:
+ * with these and with `--only` nothing is written.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { parseArgs } from 'node:util';
 import { canPin } from './cores.ts';
 import type { Measurement } from './measurement.ts';
+import { node, only, previous, rounds } from './options.ts';
 import type { Report } from './row.ts';
 import { ROWS } from './rows.ts';
 import { UpstreamProcess } from './servers.ts';
 
-const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '3' }, only: { type: 'string', default: '' } },
-});
-const rounds = Number(values.rounds);
-const rows = ROWS.filter(({ title }) => title.toLowerCase().includes(values.only.toLowerCase()));
+const rows = ROWS.filter(({ title }) => title.toLowerCase().includes(only));
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
 const number = (value: number) =>
@@ -86,7 +84,7 @@ const versions = ['graphql', 'graphql-yoga', 'graphql-ws', 'mercurius', 'ws'].ma
 const seen = notes.length > 0 ? `\n\n${notes.map((text) => `- ${text}`).join('\n')}` : '';
 const table = `| what | who | smallest to largest of ${rounds} rounds | ratio |\n| --- | --- | --- | --- |\n${lines.join('\n')}${seen}`;
 say(`\n${table}`);
-if (values.only === '') {
+if (only === '' && previous === undefined && node === process.execPath) {
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node}`;
   const pinned = canPin
     ? 'The server under test has a core for itself; upstream and clients have the rest.'

@@ -1,4 +1,5 @@
 import type { Measurement } from './measurement.ts';
+import { previous } from './options.ts';
 import type { ServerKind, UpstreamProcess } from './servers.ts';
 
 /** Somebody who is measured in a row. */
@@ -21,6 +22,11 @@ export interface Row {
   readonly measure: (report: Report, upstream: UpstreamProcess) => Promise<void>;
 }
 
+/** Whether a server is measured: beside another build of the gateway the slow baselines are not. */
+export function isAsked(kind: ServerKind): boolean {
+  return previous === undefined || kind === 'gateway' || kind === 'relay';
+}
+
 /** A row whose servers are measured one after the other. */
 export function inTurn(
   title: string,
@@ -28,12 +34,14 @@ export function inTurn(
   kinds: readonly ServerKind[],
   measure: (kind: ServerKind, upstream: UpstreamProcess) => Promise<Measurement>,
 ): Row {
+  const measured = kinds.filter(isAsked);
+  if (previous !== undefined) measured.splice(1, 0, 'previous');
   return {
     title,
     unit,
-    subjects: kinds.map((name) => ({ name, isBaseline: name !== 'gateway' })),
+    subjects: measured.map((name) => ({ name, isBaseline: name !== 'gateway' })),
     measure: async (report, upstream) => {
-      for (const kind of kinds) report(kind, await outcomeOf(measure(kind, upstream)));
+      for (const kind of measured) report(kind, await outcomeOf(measure(kind, upstream)));
     },
   };
 }

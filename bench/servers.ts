@@ -4,13 +4,14 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { onServerCore } from './cores.ts';
+import { node, previous } from './options.ts';
 import type { UpstreamCommand } from './upstream.ts';
 
 /** Clock ticks of /proc in a second. Source: `getconf CLK_TCK` on Linux. */
 const TICKS_PER_SECOND = 100;
 
 /** The servers that are compared. */
-export type ServerKind = 'gateway' | 'relay' | 'yoga' | 'mercurius';
+export type ServerKind = 'gateway' | 'previous' | 'relay' | 'yoga' | 'mercurius';
 
 const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const production = { ...process.env, NODE_ENV: 'production' };
@@ -76,17 +77,22 @@ export class ServerProcess {
     settings: Readonly<Record<string, string>> = {},
   ): Promise<ServerProcess> {
     const child =
-      kind === 'gateway'
-        ? spawnServer([script('../dist/main.js')], 'pipe', {
-            PORT: '0',
-            AUTH: 'none',
-            IME_URL: upstreamUrl,
-            IME_PINNED_NAMES: names.join(','),
-            MAX_OPERATIONS_PER_SECOND: '1000000',
-            // A client that stops for a minute is measured, not closed.
-            CLIENT_STALL_MS: '600000',
-            ...settings,
-          })
+      kind === 'gateway' || kind === 'previous'
+        ? spawnServer(
+            [kind === 'gateway' ? script('../dist/main.js') : `${previous}/dist/main.js`],
+            'pipe',
+            {
+              PORT: '0',
+              AUTH: 'none',
+              IME_URL: upstreamUrl,
+              IME_PINNED_NAMES: names.join(','),
+              MAX_OPERATIONS_PER_SECOND: '1000000',
+              MAX_OPERATIONS_PER_SECOND_PER_PRINCIPAL: '1000000',
+              // A client that stops for a minute is measured, not closed.
+              CLIENT_STALL_MS: '600000',
+              ...settings,
+            },
+          )
         : spawnServer(['--import', 'tsx', script('baselines.ts')], 'inherit', {
             BASELINE: kind,
             UPSTREAM: upstreamUrl,
@@ -131,7 +137,7 @@ function spawnServer(
   settings: Readonly<Record<string, string>>,
 ): ChildProcess {
   const probe = ['--expose-gc', '--import', MEMORY_PROBE];
-  const [command, args] = onServerCore(process.execPath, [...probe, ...script]);
+  const [command, args] = onServerCore(node, [...probe, ...script]);
   return spawn(command, args, {
     env: { ...production, ...settings },
     stdio: ['ignore', stdout, 'inherit', 'ipc'],

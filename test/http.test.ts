@@ -64,7 +64,13 @@ describe('an offer to upgrade to anything but a WebSocket', () => {
     const gateway = await testGateway();
     const offer = 'Connection: Upgrade\r\nUpgrade: h2c\r\n';
     const both = await raw(gateway, post(offer) + post('') + post(offer), 3);
-    expect(both.map(({ status }) => status)).toEqual([200, 200, 200]);
+    // From Node 25 on, what follows an offer in the same segment is lost: the client is told to send it anew.
+    if (Number.parseInt(process.versions.node, 10) < 25) {
+      expect(both.map(({ status }) => status)).toEqual([200, 200, 200]);
+    } else {
+      expect(both.map(({ status }) => status)).toEqual([200]);
+      expect(both[0]?.headers.toLowerCase()).toContain('connection: close');
+    }
     const chunked = `POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n${offer}\r\n${QUERY.length.toString(16)}\r\n${QUERY}\r\n0\r\n\r\n`;
     const [answer] = await raw(gateway, chunked);
     expect(answer?.body).toContain('"Query"');

@@ -39,12 +39,19 @@ export class Access implements QuotaKeeper {
   refusals = 0;
   readonly #authenticator: Authenticator;
   readonly #holder: ContractHolder;
-  readonly #sessions = new Sessions();
+  readonly #sessions: Sessions;
   readonly #connectionsOfAddress = new Map<string, number>();
   readonly #rates = new RecentMap<string, RateLimit>(MOST_RATES);
   #connections = 0;
 
-  constructor(authenticator: Authenticator, limits: AccessLimits, holder: ContractHolder) {
+  /** @param failed told of what throws when it is told of a session's end */
+  constructor(
+    authenticator: Authenticator,
+    limits: AccessLimits,
+    holder: ContractHolder,
+    failed: (error: unknown) => void,
+  ) {
+    this.#sessions = new Sessions(failed);
     this.#authenticator = authenticator;
     this.limits = limits;
     this.#holder = holder;

@@ -1,6 +1,6 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { createRemoteJWKSet, customFetch, errors, type JWTPayload, jwtVerify } from 'jose';
 import { RecentMap } from '../lib/recent-map.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Authenticator } from './authenticator.ts';
@@ -47,7 +47,7 @@ export interface JwtSettings {
 export class JwtAuthenticator implements Authenticator {
   readonly open = false;
   readonly #settings: JwtSettings;
-  #key: KeyObject | Uint8Array | JWTVerifyGetKey;
+  #key: KeyObject | Uint8Array | ReturnType<typeof createRemoteJWKSet>;
   readonly #log: Logger;
   /** When the keys could not be fetched last, by the monotonic clock, and why. */
   #outage: { readonly atMs: number; readonly reason: string } | undefined;
@@ -84,6 +84,18 @@ export class JwtAuthenticator implements Authenticator {
   watch(): void {}
 
   reload(): void {
+    if (typeof this.#key === 'function') {
+      // The keys there are stay in force until others have been fetched.
+      this.#outage = undefined;
+      this.#key.reload().then(
+        () => this.#verified.clear(),
+        (error: unknown) => {
+          const reason = errorText(error);
+          this.#log.error({ reason }, 'JWT_JWKS_URL cannot be read; the last keys stay');
+        },
+      );
+      return;
+    }
     try {
       this.#key = this.#readKey();
     } catch (error) {
@@ -93,17 +105,19 @@ export class JwtAuthenticator implements Authenticator {
       );
       return;
     }
-    this.#outage = undefined;
     this.#verified.clear();
   }
 
   close(): void {}
 
   /** @throws SettingFault where the public key cannot be used */
-  #readKey(): KeyObject | Uint8Array | JWTVerifyGetKey {
+  #readKey(): KeyObject | Uint8Array | ReturnType<typeof createRemoteJWKSet> {
     const { jwksUrl, publicKeyFile, secret } = this.#settings;
     if (jwksUrl !== undefined) {
-      return createRemoteJWKSet(jwksUrl, { timeoutDuration: JWKS_TIMEOUT_MS });
+      return createRemoteJWKSet(jwksUrl, {
+        timeoutDuration: JWKS_TIMEOUT_MS,
+        [customFetch]: (url, options) => this.#fetchKeys(url, options),
+      });
     }
     if (publicKeyFile !== undefined) return readPublicKey(publicKeyFile);
     return new TextEncoder().encode(secret);
@@ -117,10 +131,6 @@ export class JwtAuthenticator implements Authenticator {
       ...(issuer === undefined ? {} : { issuer }),
       ...(audience === undefined ? {} : { audience }),
     };
-    // Whoever keeps the keys is not asked once for each token while they do not answer.
-    if (this.#outage !== undefined && performance.now() - this.#outage.atMs < OUTAGE_MS) {
-      throw new AccessUnavailable(this.#outage.reason);
-    }
     try {
       const { payload } =
         typeof this.#key === 'function'
@@ -129,6 +139,7 @@ export class JwtAuthenticator implements Authenticator {
       return payload;
     } catch (error) {
       if (error instanceof errors.JWTExpired) throw new AccessRefused('The token has expired.');
+      if (error instanceof AccessUnavailable) throw error;
       if (isOutage(error)) {
         const reason = `JWT_JWKS_URL cannot be read: ${errorText(error)}`;
         this.#outage = { atMs: performance.now(), reason };
@@ -136,6 +147,14 @@ export class JwtAuthenticator implements Authenticator {
       }
       throw new AccessRefused('The token is not accepted.', errorText(error));
     }
+  }
+
+  /** Whoever keeps the keys is not asked once for each token while they do not answer. */
+  async #fetchKeys(url: string, options: RequestInit): Promise<Response> {
+    if (this.#outage !== undefined && performance.now() - this.#outage.atMs < OUTAGE_MS) {
+      throw new AccessUnavailable(this.#outage.reason);
+    }
+    return fetch(url, options);
   }
 
   #principal(claims: JWTPayload, credential: string): Principal {

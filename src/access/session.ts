@@ -68,7 +68,14 @@ export class Session {
     this.#sessions.unwatch(this);
     const listeners = [...(this.#listeners ?? [])];
     this.#listeners?.clear();
-    for (const ended of listeners) ended(why);
+    // One that fails keeps nobody else from being told, and is not the timer's to bear.
+    for (const ended of listeners) {
+      try {
+        ended(why);
+      } catch (error) {
+        this.#sessions.failed(error);
+      }
+    }
   }
 }
 
@@ -79,6 +86,9 @@ const LOOK_INTERVAL_MS = 250;
 export class Sessions {
   readonly #watched = new Set<Session>();
   #timer: NodeJS.Timeout | undefined;
+
+  /** @param failed told of a listener that throws when it is told of a session's end */
+  constructor(readonly failed: (error: unknown) => void) {}
 
   /** Looks after a session. */
   watch(session: Session): void {

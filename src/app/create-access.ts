@@ -16,7 +16,9 @@ const LEAST_SECRET_BYTES = 32;
  * @throws SettingFault where a file that it names cannot be used
  */
 export function createAccess(config: Config, hub: ContractHub, log: Logger): Access {
-  const access = new Access(createAuthenticator(config, log), limitsOf(config), hub);
+  const access = new Access(createAuthenticator(config, log), limitsOf(config), hub, (error) => {
+    log.error({ error }, 'a client could not be told that its session is over');
+  });
   hub.observe(access.usages);
   return access;
 }

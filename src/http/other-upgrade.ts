@@ -5,6 +5,13 @@ import type { Duplex } from 'node:stream';
 const OFFERS = new Set(['upgrade', 'http2-settings']);
 
 /**
+ * Whether an offer is ignored by Node itself. It could from 24 on, and must from 25 on: there the body of a
+ * request with an offer no longer comes with the connection, so that {@link answerWithoutUpgrade} cannot.
+ * Measured with 24.21 and 26.10.
+ */
+export const NODE_IGNORES_OFFERS = Number.parseInt(process.versions.node, 10) >= 25;
+
+/**
  * Whether a request asks for a WebSocket. Anything else that it offers to become, such as `h2c` by Java's
  * client and `curl --http2`, a server may ignore. Source: RFC 9110, section 7.8.
  */

@@ -28,6 +28,7 @@ export abstract class ContractSubscription implements ContractSubscriber, Endabl
           (state) => this.reads(state),
           (state) => this.update(state),
           hub.pace,
+          () => this.broken(),
         )
       : undefined;
     hub.opened(this);

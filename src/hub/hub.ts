@@ -88,7 +88,7 @@ export class ContractHub implements ContractSink {
   unsubscribe(keys: readonly ContractKey[], subscriber: ContractSubscriber): void {
     for (const key of keys) {
       const topic = this.#topics.get(key);
-      if (topic?.remove(subscriber) && !topic.pinned) this.#linger.add(key);
+      if (topic !== undefined) this.#remove(topic, subscriber);
     }
   }
 
@@ -219,6 +219,10 @@ export class ContractHub implements ContractSink {
     return topics;
   }
 
+  #remove(topic: Topic, subscriber: ContractSubscriber): void {
+    if (topic.remove(subscriber) && !topic.pinned) this.#linger.add(topic.key);
+  }
+
   #drop(keys: readonly ContractKey[]): void {
     if (keys.length === 0) return;
     for (const key of keys) {
@@ -232,7 +236,7 @@ export class ContractHub implements ContractSink {
   #change(topic: Topic, state: ContractState): void {
     topic.change(state, (subscriber, error) => {
       this.#log.error({ error, contract: topic.key }, 'a subscriber failed: it is ended');
-      topic.remove(subscriber);
+      this.#remove(topic, subscriber);
       this.#guard('a subscriber did not end', () => subscriber.broken());
     });
   }

@@ -5,7 +5,7 @@ import type { UpdateWish } from './contract-updates.ts';
 
 /** An update that is held back: the newest state of its contract. */
 interface Held extends Due {
-  state: ContractState;
+  state: ContractState | undefined;
 }
 
 /**
@@ -20,19 +20,23 @@ export class UpdateGate {
   readonly #sent = new Map<ContractKey, { atMs: number; reads: string | undefined }>();
   readonly #held = new Map<ContractKey, Held>();
   readonly #pace: DueQueue;
+  readonly #broken: () => void;
 
   /**
    * @param read how the subscription's selection reads for a state, for `changesOnly`
    * @param emit takes what is let through
    * @param pace where everything that is held back waits, for all gates together
+   * @param broken told when `emit` or `read` throws for what was held back
    */
   constructor(
     wish: UpdateWish,
     read: (state: ContractState) => string,
     emit: (state: ContractState) => void,
     pace: DueQueue,
+    broken: () => void,
   ) {
     this.#pace = pace;
+    this.#broken = broken;
     this.#intervalMs = wish.intervalMs;
     this.#changesOnly = wish.changesOnly;
     this.#read = read;
@@ -46,7 +50,10 @@ export class UpdateGate {
     const nowMs = performance.now();
     const dueMs = (this.#sent.get(key)?.atMs ?? Number.NEGATIVE_INFINITY) + this.#intervalMs;
     if (statusChanged || dueMs <= nowMs) {
-      if (held !== undefined) this.#forget(held);
+      if (held !== undefined) {
+        this.#held.delete(key);
+        this.#drop(held);
+      }
       this.#let(state, nowMs);
     } else if (held !== undefined) {
       held.state = state;
@@ -57,7 +64,7 @@ export class UpdateGate {
 
   /** Forgets what is held. */
   close(): void {
-    for (const held of this.#held.values()) held.run = undefined;
+    for (const held of this.#held.values()) this.#drop(held);
     this.#held.clear();
   }
 
@@ -67,16 +74,21 @@ export class UpdateGate {
       dueMs,
       run: () => {
         this.#held.delete(state.key);
-        this.#let(held.state, performance.now());
+        try {
+          if (held.state !== undefined) this.#let(held.state, performance.now());
+        } catch (error) {
+          this.#broken();
+          throw error;
+        }
       },
     };
     this.#held.set(state.key, held);
     this.#pace.add(held);
   }
 
-  #forget(held: Held): void {
-    held.run = undefined;
-    this.#held.delete(held.state.key);
+  #drop(held: Held): void {
+    held.state = undefined;
+    this.#pace.drop(held);
   }
 
   #let(state: ContractState, nowMs: number): void {

@@ -1,5 +1,8 @@
 import { type Clock, systemClock } from './clock.ts';
 
+/** So many places of what is no longer wanted are not worth an effort. */
+const MOST_UNWANTED = 1_000;
+
 /** Something that is to be done at a time, unless it is no longer wanted by then. */
 export interface Due {
   /** By the monotonic clock, in milliseconds. */
@@ -17,6 +20,8 @@ export class DueQueue {
   readonly #evenMs: number;
   readonly #failed: (error: unknown) => void;
   readonly #clock: Clock;
+  /** How much of what waits is no longer wanted. */
+  #unwanted = 0;
   #cancel: (() => void) | undefined;
   #armedMs = 0;
 
@@ -30,7 +35,7 @@ export class DueQueue {
     this.#clock = clock;
   }
 
-  /** How much waits, what is no longer wanted included until it would be due. */
+  /** How much waits, the little that is no longer wanted included. */
   get size(): number {
     return this.#heap.length;
   }
@@ -40,6 +45,21 @@ export class DueQueue {
     this.#cancel?.();
     this.#cancel = undefined;
     this.#heap.length = 0;
+    this.#unwanted = 0;
+  }
+
+  /** `due` is not wanted any more. Its place is given back before such places are the most of all. */
+  drop(due: Due): void {
+    if (due.run === undefined) return;
+    due.run = undefined;
+    this.#unwanted++;
+    if (this.#unwanted < MOST_UNWANTED || this.#unwanted * 2 < this.#heap.length) return;
+    const wanted = this.#heap.filter(({ run }) => run !== undefined);
+    this.#unwanted = 0;
+    // What is sorted is a heap.
+    wanted.sort((one, other) => one.dueMs - other.dueMs);
+    this.#heap.length = 0;
+    for (const one of wanted) this.#heap.push(one);
   }
 
   add(due: Due): void {
@@ -71,8 +91,11 @@ export class DueQueue {
     const untilMs = this.#clock.monotonicMs();
     for (let first = this.#heap[0]; first !== undefined && first.dueMs <= untilMs; ) {
       this.#removeFirst();
+      const { run } = first;
+      if (run === undefined) this.#unwanted--;
+      first.run = undefined;
       try {
-        first.run?.();
+        run?.();
       } catch (error) {
         this.#failed(error);
       }

@@ -1,6 +1,6 @@
 import type { ContractStatus, StatusCause } from '../../contract/contract-status.ts';
 import type { ContractKey } from '../../contract/key.ts';
-import type { Snapshot } from '../../contract/snapshot.ts';
+import { type Snapshot, withKnownSections } from '../../contract/snapshot.ts';
 import type { ContractSink } from '../../hub/source.ts';
 import type { DecodedMessage, Shard } from '../sockets/shard.ts';
 import type { Upstream } from '../sockets/upstream.ts';
@@ -201,7 +201,10 @@ export class ContractFeeds {
     for (const snapshot of snapshots) {
       const { receivedAtMs } = snapshot;
       const timestampMs = zone.toEpochMs(snapshot.timestamp) ?? receivedAtMs;
-      const lateMs = delay.lateByMs(receivedAtMs, timestampMs, clock.monotonicMs());
+      // The day's clock may be set, which delays nothing: the time of arrival is taken by the other one.
+      const nowMs = clock.monotonicMs();
+      const arrivedAtMs = receivedAtMs - clock.nowMs() + nowMs;
+      const lateMs = delay.lateByMs(arrivedAtMs, timestampMs, nowMs);
       let stale: StatusCause | undefined;
       if (lateMs > 0) {
         counts.lateMessages++;
@@ -211,7 +214,7 @@ export class ContractFeeds {
       }
       feed.sequence++;
       feed.unreadable = false;
-      feed.last = { snapshot, stale };
+      feed.last = { snapshot: withKnownSections(snapshot, feed.last?.snapshot ?? null), stale };
       this.#deliverLast(feed, feed.last);
     }
   }

@@ -4,8 +4,11 @@ import type { AuthorizationForm } from '../protocol/endpoints.ts';
 import type { ShardFailure } from '../sockets/shard.ts';
 import type { ContractFeeds } from './feeds.ts';
 
-/** How a probe ended: `unanswered` says nothing of the contracts or the token. */
-export type ProbeAnswer = 'accepted' | 'refused' | 'tokenRefused' | 'unanswered';
+/**
+ * How a probe ended: `unanswered` and `unreachable` say nothing of the contracts or the token, and with the
+ * second one nothing answered at all.
+ */
+export type ProbeAnswer = 'accepted' | 'refused' | 'tokenRefused' | 'unanswered' | 'unreachable';
 
 /** A pool, as whoever judges its refusals sees it. */
 export interface JudgedPool {
@@ -36,5 +39,6 @@ export interface RefusalJudge {
 /** What the end of a probe's connection says. */
 export function probeAnswer(failure: ShardFailure): ProbeAnswer {
   if (failure.class === 'ambiguous') return 'refused';
+  if (failure.class === 'unreachable') return 'unreachable';
   return failure.class === 'token' ? 'tokenRefused' : 'unanswered';
 }

@@ -261,14 +261,12 @@ export class Refusals implements RefusalJudge {
   async #answered(
     pool: JudgedPool,
     keys: readonly ContractKey[],
-  ): Promise<Exclude<ProbeAnswer, 'unanswered'>> {
+  ): Promise<Exclude<ProbeAnswer, 'unanswered' | 'unreachable'>> {
     for (let attempt = 0; ; attempt++) {
       const answer = await pool.probe(keys);
       this.#abort.signal.throwIfAborted();
-      if (answer !== 'unanswered') return answer;
-      // As for a service that cannot be reached: one contract is waited with, and its answer is wanted
-      // within 5 s of the service's return.
-      await this.#sleep(backoffMs(attempt, true));
+      if (answer !== 'unanswered' && answer !== 'unreachable') return answer;
+      await this.#sleep(backoffMs(attempt, answer === 'unreachable'));
     }
   }
 

@@ -16,7 +16,7 @@ export class DelayMeter {
   #candidate: number | undefined;
 
   /**
-   * @param receivedAtMs epoch milliseconds
+   * @param receivedAtMs by the monotonic clock
    * @param timestampMs epoch milliseconds as IME's timestamp says, right but for a constant
    * @param nowMs by the monotonic clock
    * @returns by how many milliseconds the message is late, 0 where it is not
