@@ -158,6 +158,16 @@ describe('a gateway with AUTH=jwt', () => {
     }, 100);
     await until(() => status === 200, 'it is asked again');
     clearInterval(asking);
+    // Keys that are there stay in force while others cannot be fetched.
+    isDown = true;
+    byJwks.reload();
+    await ask(byJwks, STATUS, {}, bearer(await sign(make().privateKey, 'unknown')));
+    const another = await new SignJWT({ sub: 'y' })
+      .setProtectedHeader({ alg, kid: 'a' })
+      .setExpirationTime('1h')
+      .sign(privateKey);
+    expect((await ask(byJwks, STATUS, {}, bearer(another))).status).toBe(200);
+    isDown = false;
     const next = make();
     keys = [...keys, { ...(await exportJWK(next.publicKey)), kid: 'b', alg }];
     const rotated = await testGateway({ AUTH: 'jwt', JWT_JWKS_URL: url });

@@ -255,6 +255,22 @@ describe('a subscriber that throws', () => {
   });
 });
 
+test('a contract whose last subscriber throws is let go like any other', async () => {
+  const { hub, source, calls } = hubWithLog(20);
+  const subscriber = {
+    contractChanged: ({ snapshot }: ContractState) => {
+      if (snapshot !== null) throw new Error('a fault of ours');
+    },
+    broken: () => {},
+  };
+  hub.subscribe([A], subscriber);
+  source.publish(A, snapshot(1));
+  hub.unsubscribe([A], subscriber);
+  await until(() => calls.includes('-name:A'), 'the contract is released');
+  expect(hub.size).toBe(0);
+  hub.close();
+});
+
 describe('room for contracts', () => {
   const keys = (...names: string[]) => names.map((name): ContractKey => `name:${name}`);
   const lingering = (...names: string[]) => {

@@ -24,7 +24,7 @@ describe('what waits until it is due', () => {
           for (const [inMs, isWanted] of entries) {
             const due: Due = { dueMs: startMs + inMs, run: () => done.push(inMs) };
             queue.add(due);
-            if (!isWanted) due.run = undefined;
+            if (!isWanted) queue.drop(due);
           }
           await clock.advance(600);
           const expected = entries.filter(([, isWanted]) => isWanted).map(([inMs]) => inMs);
@@ -71,7 +71,52 @@ test('subscriptions that hold updates back cost nothing until these are due, and
   for (let price = 1; price <= 5; price++) publish(price);
   expect(hub.pace.size).toBe(100 * 10);
   for (const subscription of subscriptions) subscription.end();
-  expect(hub.subscriptions).toBe(0);
+  expect([hub.subscriptions, hub.pace.size]).toEqual([0, 0]);
+  hub.close();
+});
+
+test('places of what is no longer wanted are given back long before it would be due', async () => {
+  const clock = new ManualClock();
+  const queue = new DueQueue(1, () => {}, clock);
+  const done: number[] = [];
+  for (let at = 0; at < 50_000; at++) {
+    const due: Due = { dueMs: clock.monotonicMs() + 100_000, run: () => done.push(at) };
+    queue.add(due);
+    if (at % 1_000 !== 0) queue.drop(due);
+  }
+  expect(queue.size).toBeLessThan(3_000);
+  await clock.advance(100_001);
+  expect(done).toHaveLength(50);
+  expect([queue.size, clock.timers]).toEqual([0, 0]);
+});
+
+test('a subscription that throws at what was held back is ended', async () => {
+  const hub = new ContractHub(0, systemClock, createLog('silent'));
+  const source = new ScriptedSource(hub);
+  hub.connect(source);
+  const wish = {
+    keys: ['name:A' as ContractKey],
+    initial: false,
+    intervalMs: 20,
+    changesOnly: true,
+  };
+  let reads = 0;
+  const updates = subscribeToContracts(hub, wish, () => {
+    reads++;
+    if (reads === 2) throw new Error('a fault of ours');
+    return String(reads);
+  });
+  for (let price = 1; price <= 2; price++) {
+    source.publish('name:A', {
+      timestamp: '2026-05-23T15:10:00',
+      receivedAtMs: 1,
+      raw: '{}',
+      ...marketState(String(price)),
+    });
+  }
+  expect((await updates.next()).done).toBe(false);
+  expect((await updates.next()).done).toBe(true);
+  expect([reads, hub.subscriptions]).toEqual([2, 0]);
   hub.close();
 });
 

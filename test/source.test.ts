@@ -121,7 +121,54 @@ describe('a contract that was released', () => {
   });
 });
 
+test('a contract that is asked for anew is told its whole state, after a message of a part of it too', async () => {
+  const market = await new TestExchange().listen();
+  const sink = new RecordingSink();
+  const source = imeSource(market.url, sink, { clock: systemClock, dial: dialed });
+  onTestFinished(() => source.close());
+  const [a, b] = names('A', 'B');
+  if (a === undefined || b === undefined) throw new Error('no names');
+  source.retain([a, b]);
+  await market.carries([a, b]);
+  market.publish(a, 1);
+  const nothing = {
+    bestLimits: null,
+    aggregate: null,
+    allowedPriceRange: null,
+    contractInfo: null,
+  };
+  market.exchange.publish([a], TEHRAN.toLocal(Date.now()), nothing);
+  await until(() => sink.states(a).length === 2, 'both have come');
+  source.release([a]);
+  source.retain([a]);
+  expect(sink.states(a).at(-1)?.snapshot.aggregate?.lastPrice).toBe('1');
+});
+
 describe('a clock that somebody sets', () => {
+  test.each([-1, 1])('by %d hours makes no message late', async (hours) => {
+    const market = await new TestExchange().listen();
+    let offsetMs = 0;
+    const clock: Clock = { ...systemClock, nowMs: () => Date.now() + offsetMs };
+    const sink = new RecordingSink();
+    const source = imeSource(market.url, sink, { clock, dial: dialed });
+    onTestFinished(() => source.close());
+    const [a] = names('A');
+    if (a === undefined) throw new Error('no name');
+    source.retain([a]);
+    await market.carries([a]);
+    market.publish(a, 1);
+    await until(() => sink.states(a).length === 1, 'it is served');
+    offsetMs = hours * 3_600_000;
+    for (let price = 2; price <= 4; price++) market.publish(a, price);
+    await until(() => sink.states(a).length === 4, 'all have come');
+    expect(sink.states(a).map(({ stale }) => stale)).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ]);
+  });
+
   test.each([-30, -1 / 24, 1 / 24, 30])('by %d days keeps nothing from its time', async (days) => {
     const clock = new ManualClock();
     let ran = 0;

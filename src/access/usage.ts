@@ -3,8 +3,8 @@ import type { Principal } from './principal.ts';
 
 /** Over how long unknown contracts are counted, in milliseconds. */
 const UNKNOWN_WINDOW_MS = 60_000;
-/** From so many principals on, those that use nothing are looked for. */
-const SWEEP_SIZE = 10_000;
+/** From so many principals on, those that use nothing are looked for, each time they have doubled. */
+const LEAST_SWEEP_SIZE = 10_000;
 
 /** What one principal uses of the gateway, over all its connections. */
 export class Usage {
@@ -58,12 +58,13 @@ export class Usages {
   readonly #usages = new Map<string, Usage>();
   /** Who was the first to ask for a contract of which nothing is known yet. */
   readonly #askers = new Map<ContractKey, string>();
+  #sweepSize = LEAST_SWEEP_SIZE;
 
   /** The usage of a principal; kept for as long as anything is used. */
   of({ id }: Principal): Usage {
     let usage = this.#usages.get(id);
     if (usage === undefined) {
-      if (this.#usages.size >= SWEEP_SIZE) this.#sweep();
+      if (this.#usages.size >= this.#sweepSize) this.#sweep();
       usage = new Usage();
       this.#usages.set(id, usage);
     }
@@ -96,5 +97,6 @@ export class Usages {
   /** Those whose unknown contracts are more than a minute old are not told of again. */
   #sweep(): void {
     for (const [id, usage] of this.#usages) if (usage.isIdle) this.#usages.delete(id);
+    this.#sweepSize = Math.max(LEAST_SWEEP_SIZE, 2 * this.#usages.size);
   }
 }
