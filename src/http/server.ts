@@ -62,8 +62,8 @@ export class GatewayServer {
   readonly #addresses: ClientAddresses;
   readonly #routes: ReadonlyMap<string, Answer>;
   readonly #unread: UnreadAnswers;
-  /** The latest response of each connection. */
-  readonly #latest = new WeakMap<Duplex, ServerResponse>();
+  /** The latest response of each connection; what holds it is set once, for each request would cost. */
+  readonly #latest = new WeakMap<Duplex, { response: ServerResponse | undefined }>();
   #draining = false;
 
   constructor(
@@ -94,6 +94,9 @@ export class GatewayServer {
     };
     this.#http = createServer(timeouts, (request, response) => this.#answer(request, response));
     this.#http.maxConnections = gateway.access.limits.connections + SPARE_CONNECTIONS;
+    this.#http.on('connection', (socket) => {
+      if (!this.#latest.has(socket)) this.#latest.set(socket, { response: undefined });
+    });
     this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
   }
 
@@ -135,7 +138,8 @@ export class GatewayServer {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    this.#latest.set(request.socket, response);
+    const latest = this.#latest.get(request.socket);
+    if (latest !== undefined) latest.response = response;
     for (const [name, value] of Object.entries(SAFE_HEADERS)) response.setHeader(name, value);
     // Node has read whatever came behind the offer in the same segment, and dropped it: to be sent anew.
     if (NODE_IGNORES_OFFERS && request.headers.upgrade !== undefined) {
@@ -181,7 +185,7 @@ export class GatewayServer {
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (!asksForWebSocket(request)) {
       const answer = () => answerWithoutUpgrade(this.#http, request, socket, head);
-      const before = this.#latest.get(socket);
+      const before = this.#latest.get(socket)?.response;
       // What was asked before on the same connection is answered first.
       if (before === undefined || before.closed) answer();
       else before.once('close', answer);
