@@ -9,6 +9,7 @@ export function preferredMediaType(
   accept: string | undefined,
   offered: readonly string[],
 ): string | undefined {
+  if (accept === undefined || accept === '*/*') return offered[0];
   // An empty header says as little as none.
   return new Negotiator({ headers: { accept: accept?.trim() || undefined } }).mediaType([
     ...offered,
