@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Gateway } from '../src/app/gateway.ts';
 import { preferredMediaType } from '../src/http/accept.ts';
-import { testGateway } from './kit/gateway.ts';
+import { TestExchange, testGateway, until } from './kit/gateway.ts';
 
 interface RawAnswer {
   readonly status: number;
@@ -74,6 +74,25 @@ describe('an offer to upgrade to anything but a WebSocket', () => {
     const chunked = `POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n${offer}\r\n${QUERY.length.toString(16)}\r\n${QUERY}\r\n0\r\n\r\n`;
     const [answer] = await raw(gateway, chunked);
     expect(answer?.body).toContain('"Query"');
+  });
+
+  test('by a client that is gone before its turn harms nobody', async () => {
+    const market = await new TestExchange().listen();
+    const gateway = await testGateway({ IME_URL: market.url });
+    const quiet = '/graphql?query={contract(name:"nobody",waitMs:30000){id}}';
+    const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1');
+    const offer = 'Connection: Upgrade\r\nUpgrade: h2c\r\n';
+    socket.write(
+      `GET ${quiet} HTTP/1.1\r\nHost: x\r\n\r\nGET /health HTTP/1.1\r\n${offer}Host: x\r\n\r\n`,
+    );
+    await until(() => gateway.report().contracts.PENDING === 1, 'the first request waits');
+    socket.resetAndDestroy();
+    const begun = connect(Number(new URL(gateway.url).port), '127.0.0.1');
+    begun.write(post(offer).slice(0, -5));
+    expect((await fetch(`${gateway.url}/health`)).status).toBe(200);
+    begun.resetAndDestroy();
+    const [health] = await raw(gateway, 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n');
+    expect(health?.status).toBe(200);
   });
 });
 

@@ -188,7 +188,15 @@ export class GatewayServer {
       const before = this.#latest.get(socket)?.response;
       // What was asked before on the same connection is answered first.
       if (before === undefined || before.closed) answer();
-      else before.once('close', answer);
+      else {
+        // Until then nobody else hears of the connection's faults.
+        const ignore = () => {};
+        socket.on('error', ignore);
+        before.once('close', () => {
+          socket.off('error', ignore);
+          answer();
+        });
+      }
       return;
     }
     const path = normalizeTarget(request);
