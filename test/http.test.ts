@@ -254,6 +254,8 @@ describe('the origin of a page', () => {
     ['gw.example:443', 'http://gw.example', 403],
     ['gw.example', 'https://evil.example', 403],
     ['gw.example', 'null', 403],
+    ['gw.example', 'https://gw.example/path', 403],
+    ['user@gw.example', 'https://gw.example', 403],
     ['gw.example', 'file://gw.example', 403],
     ['gw.example:8443', 'https://gw.example', 403],
   ])('to host %s, from %s: %i', async (host, origin, status) => {
@@ -268,6 +270,18 @@ describe('the origin of a page', () => {
     };
     expect(await withOrigin({ TRUST_PROXY: 'loopback' }, forwarded)).toBe(200);
     expect(await withOrigin({}, forwarded)).toBe(403);
+    const plain = { ...forwarded, 'x-forwarded-host': 'gw.example', origin: 'http://gw.example' };
+    const tls = { ...plain, 'x-forwarded-proto': 'https' };
+    expect(await withOrigin({ TRUST_PROXY: 'loopback' }, plain)).toBe(200);
+    expect(await withOrigin({ TRUST_PROXY: 'loopback' }, tls)).toBe(403);
+  });
+
+  test('is compared with the host of a whole URL, where the target is one', async () => {
+    const gateway = await testGateway();
+    const from = (origin: string) =>
+      raw(gateway, post(`Origin: ${origin}\r\n`, 'http://gw.example/graphql'));
+    expect((await from('http://gw.example'))[0]?.status).toBe(200);
+    expect((await from('http://x'))[0]?.status).toBe(403);
   });
 
   test('may send what it asks for, but no cookie, where it is allowed', async () => {
@@ -280,7 +294,7 @@ describe('the origin of a page', () => {
         )
       )[0];
     const asked =
-      'apollographql-client-name, traceparent,baggage, sentry-trace, Cookie, b a d, x-own';
+      'apollographql-client-name, traceparent,baggage, sentry-trace, Cookie, b a d, X-Forwarded-For, host, x-own';
     const allowed = await preflight('https://app.example.com', asked);
     expect(allowed?.status).toBe(204);
     expect(allowed?.headers).toMatch(

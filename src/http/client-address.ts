@@ -31,12 +31,22 @@ export class ClientAddresses {
 
   /** The host that the client asked for. */
   hostOf(request: IncomingMessage): string | undefined {
-    const forwarded = request.headers['x-forwarded-host'];
-    const nearest = request.socket.remoteAddress ?? '';
-    if (typeof forwarded === 'string' && this.behindProxy && this.#proxies.trusts(nearest, 0)) {
-      return forwarded.split(',')[0]?.trim();
+    return this.#forwarded(request, 'x-forwarded-host') ?? request.headers.host;
+  }
+
+  /** The scheme that the client came by; `undefined` where nobody says it who is believed. */
+  protocolOf(request: IncomingMessage): string | undefined {
+    return this.#forwarded(request, 'x-forwarded-proto')?.toLowerCase();
+  }
+
+  /** What a proxy that is believed says of its client's request. */
+  #forwarded({ headers, socket }: IncomingMessage, name: string): string | undefined {
+    const given = headers[name];
+    const nearest = socket.remoteAddress ?? '';
+    if (typeof given !== 'string' || !this.behindProxy || !this.#proxies.trusts(nearest, 0)) {
+      return undefined;
     }
-    return request.headers.host;
+    return given.split(',')[0]?.trim();
   }
 }
 

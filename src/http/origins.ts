@@ -6,8 +6,16 @@ const METHODS = 'GET, HEAD, POST, OPTIONS';
 /** How many headers a preflight may ask for, and how long a header's name may be, in characters. */
 const MOST_HEADERS = 50;
 const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]{1,100}$/;
-/** No cookie is ever used, so that no page can act with what a browser has kept of somebody. */
-const NEVER_ALLOWED = new Set(['cookie', 'cookie2']);
+/**
+ * No cookie is ever used, so that no page can act with what a browser has kept of somebody. Where a request
+ * comes from only proxies may say, and what is the browser's own no page sets.
+ */
+const NEVER_ALLOWED =
+  /^(?:(?:set-)?cookie2?|forwarded|x-forwarded-.*|x-real-ip|host|origin|referer|connection|upgrade|keep-alive|te|trailer|transfer-encoding|content-length|access-control-.*|proxy-.*|sec-.*)$/;
+/** A host as it stands in `Host`: nothing that could be read as another part of a URL. */
+const HOST = /^(?:\[[0-9a-f:.]+\]|[^\s/?#@\\:[\]]+)(?::\d*)?$/i;
+/** An origin as browsers send it: no path, no user. */
+const ORIGIN = /^https?:\/\/[^\s/?#@\\]+$/i;
 
 /** Which web pages may use the gateway: its own, and those of the origins it was told. */
 export class Origins {
@@ -56,12 +64,16 @@ export class Origins {
     return this.#allowed.has('*') || this.#allowed.has(origin);
   }
 
-  /** The port that goes with an origin's scheme need not be named, on either side. */
+  /**
+   * The port that goes with an origin's scheme need not be named, on either side. Where a proxy that is
+   * believed says that its client came by TLS, a page that did not is another one.
+   */
   #isOwn(origin: string, request: IncomingMessage): boolean {
     const host = this.#addresses.hostOf(request);
-    if (host === undefined || !URL.canParse(origin)) return false;
+    if (host === undefined || !HOST.test(host)) return false;
+    if (!ORIGIN.test(origin) || !URL.canParse(origin)) return false;
     const { protocol, host: originHost } = new URL(origin);
-    if (protocol !== 'http:' && protocol !== 'https:') return false;
+    if (protocol === 'http:' && this.#addresses.protocolOf(request) === 'https') return false;
     const own = `${protocol}//${host}`;
     return URL.canParse(own) && new URL(own).host === originHost;
   }
@@ -71,5 +83,5 @@ export class Origins {
 function askedHeaders({ headers }: IncomingMessage): string {
   const asked = String(headers['access-control-request-headers'] ?? '').split(',', MOST_HEADERS);
   const names = asked.map((name) => name.trim().toLowerCase());
-  return names.filter((name) => HEADER_NAME.test(name) && !NEVER_ALLOWED.has(name)).join(', ');
+  return names.filter((name) => HEADER_NAME.test(name) && !NEVER_ALLOWED.test(name)).join(', ');
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 
-const ABSOLUTE = /^https?:\/\/[^/?#]*/i;
+const ABSOLUTE = /^(?:http|ws)s?:\/\/([^/?#]*)/i;
 const UNRESERVED = /%(2[dD]|2[eE]|3\d|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aAeE])/g;
 
 /**
@@ -10,7 +10,11 @@ const UNRESERVED = /%(2[dD]|2[eE]|3\d|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9
  * @returns its path; one slash at its end, and percent-encoding that no character needs, do not count
  */
 export function normalizeTarget(request: IncomingMessage): string {
-  let target = (request.url ?? '/').replace(ABSOLUTE, '');
+  const given = request.url ?? '/';
+  const [absolute = '', host] = ABSOLUTE.exec(given) ?? [];
+  // The host of a whole URL counts, whatever `Host` says.
+  if (host !== undefined) request.headers.host = host;
+  let target = given.slice(absolute.length);
   if (!target.startsWith('/') && target !== '*') target = `/${target}`;
   request.url = target;
   const end = target.search(/[?#]/);

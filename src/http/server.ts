@@ -178,6 +178,7 @@ export class GatewayServer {
       const error = codedError('SERVICE_RESTARTING', 'The gateway restarts.');
       sendRefusal(request, response, error, this.#gateway.log);
     } else {
+      response.appendHeader('vary', 'Accept');
       await this.#endpoint.answer(request, response);
     }
   }
