@@ -15,7 +15,7 @@ import { sendJson, sendRefusal } from './answers.ts';
 import type { ClientAddresses } from './client-address.ts';
 import type { GraphqlEndpoint, HttpGraphqlGateway } from './graphql-endpoint.ts';
 import { Origins } from './origins.ts';
-import { answerWithoutUpgrade, asksForWebSocket, NODE_IGNORES_OFFERS } from './other-upgrade.ts';
+import { answerWithoutUpgrade, asksForWebSocket } from './other-upgrade.ts';
 import { normalizeTarget } from './request-target.ts';
 import { type Answer, type RouteGateway, routeTable } from './routes.ts';
 import { UnreadAnswers } from './unread-answers.ts';
@@ -90,7 +90,6 @@ export class GatewayServer {
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
       connectionsCheckingInterval: TIMEOUT_LOOK_MS,
-      ...(NODE_IGNORES_OFFERS && { shouldUpgradeCallback: asksForWebSocket }),
     };
     this.#http = createServer(timeouts, (request, response) => this.#answer(request, response));
     this.#http.maxConnections = gateway.access.limits.connections + SPARE_CONNECTIONS;
@@ -141,10 +140,6 @@ export class GatewayServer {
     const latest = this.#latest.get(request.socket);
     if (latest !== undefined) latest.response = response;
     for (const [name, value] of Object.entries(SAFE_HEADERS)) response.setHeader(name, value);
-    // Node has read whatever came behind the offer in the same segment, and dropped it: to be sent anew.
-    if (NODE_IGNORES_OFFERS && request.headers.upgrade !== undefined) {
-      response.setHeader('connection', 'close');
-    }
     const path = normalizeTarget(request);
     if (path === '*') {
       response.writeHead(204, { allow: 'GET, HEAD, POST, OPTIONS' }).end();
@@ -186,7 +181,7 @@ export class GatewayServer {
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (!asksForWebSocket(request)) {
       const answer = () => answerWithoutUpgrade(this.#http, request, socket, head);
-      const before = this.#latest.get(socket)?.response;
+      const before = this.#latest.get(request.socket)?.response;
       // What was asked before on the same connection is answered first.
       if (before === undefined || before.closed) answer();
       else {
