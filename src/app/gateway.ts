@@ -138,7 +138,6 @@ export async function startGateway(
       aliases: config.MAX_ALIASES,
       introspection: config.INTROSPECTION === 'on',
     },
-    trustedDocuments,
     maxCost: config.MAX_COST,
     origins: config.CORS_ORIGINS,
     compression: config.WS_COMPRESSION === 'on',

@@ -36,6 +36,30 @@ interface Visit {
   readonly asker: Asker;
 }
 
+/** Who asks by a request; a class for the reason that `OperationContext` gives. */
+class HttpAsker implements Asker {
+  readonly transport = 'http';
+  readonly #response: ServerResponse;
+  #abort: AbortController | undefined;
+
+  constructor(
+    readonly who: Asker['who'],
+    readonly requestId: string,
+    response: ServerResponse,
+  ) {
+    this.#response = response;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort !== undefined) return this.#abort.signal;
+    const made = new AbortController();
+    this.#abort = made;
+    if (this.#response.destroyed) made.abort();
+    else this.#response.once('close', () => made.abort());
+    return made.signal;
+  }
+}
+
 /** GraphQL over HTTP: who asks, what they ask, and the shortest way to an answer. */
 export class GraphqlEndpoint {
   readonly streams: HttpStreams;
@@ -93,20 +117,7 @@ export class GraphqlEndpoint {
     if (!this.#rates.take(request)) throw access.tooFast();
     const session = await access.authenticate(tokenOfHeaders(request.headers), address);
     access.operation(session.principal, address);
-    let abort: AbortController | undefined;
-    const asker: Asker = {
-      who: () => access.current(session),
-      transport: 'http',
-      requestId,
-      get signal() {
-        if (abort !== undefined) return abort.signal;
-        const made = new AbortController();
-        abort = made;
-        if (response.destroyed) made.abort();
-        else response.once('close', () => made.abort());
-        return made.signal;
-      },
-    };
+    const asker = new HttpAsker(() => access.current(session), requestId, response);
     return { session, address, requestId, asker };
   }
 

@@ -5,11 +5,11 @@ import type { ExpiryQueue } from '../lib/expiry-queue.ts';
 import type { Admission } from '../operation/admission.ts';
 import { clientErrors } from '../operation/client-error.ts';
 import { MOST_NAME_CHARACTERS } from '../operation/document-limits.ts';
-import type { Asker, OperationGateway } from '../operation/operation-context.ts';
+import type { OperationGateway } from '../operation/operation-context.ts';
 import { readOperationRequest } from '../operation/operation-request.ts';
 import type { ClientSocket } from './client-socket.ts';
 import { LIMIT_EXCEEDED } from './connection-identity.ts';
-import { SocketOperation } from './socket-operation.ts';
+import { SocketAsker, SocketOperation } from './socket-operation.ts';
 import { SocketSubscription } from './socket-subscription.ts';
 
 /** Connections whose clients have yet to say who they are. */
@@ -160,15 +160,7 @@ export class TransportProtocol {
       'ime_gateway.request_id': requestId,
       'graphql.operation.name': payload.operationName?.slice(0, MOST_NAME_CHARACTERS) ?? '',
     });
-    const asker: Asker = {
-      who: () => identity.current(),
-      transport: 'websocket',
-      requestId,
-      renewer: identity,
-      get signal() {
-        return operation.signal;
-      },
-    };
+    const asker = new SocketAsker(identity, requestId, operation);
     const admitted = this.#admission.admit(asker, readOperationRequest(payload));
     if (admitted.kind === 'execution') {
       this.#guard(

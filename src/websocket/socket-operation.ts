@@ -2,7 +2,9 @@ import type { ExecutionResult, GraphQLError } from 'graphql';
 import type { Logger } from '../observability/log.ts';
 import type { Span } from '../observability/tracing.ts';
 import { clientResult } from '../operation/admitted-execution.ts';
+import type { Asker } from '../operation/operation-context.ts';
 import type { ClientOperation, ClientSocket } from './client-socket.ts';
+import type { ConnectionIdentity } from './connection-identity.ts';
 
 /**
  * An operation while it is being admitted, and a query or a mutation until it is answered. It belongs to its
@@ -78,5 +80,27 @@ export class SocketOperation implements ClientOperation {
     this.#abort?.abort();
     this.span?.end();
     return true;
+  }
+}
+
+/** Who asks by an operation of a connection; a class for the reason that `OperationContext` gives. */
+export class SocketAsker implements Asker {
+  readonly transport = 'websocket';
+  readonly who: Asker['who'];
+  readonly renewer: ConnectionIdentity;
+  readonly #operation: SocketOperation;
+
+  constructor(
+    identity: ConnectionIdentity,
+    readonly requestId: string,
+    operation: SocketOperation,
+  ) {
+    this.who = () => identity.current();
+    this.renewer = identity;
+    this.#operation = operation;
+  }
+
+  get signal(): AbortSignal {
+    return this.#operation.signal;
   }
 }
