@@ -24,6 +24,7 @@ import {
   wsClient,
 } from './kit/clients.ts';
 import { marketState, names, TEHRAN, TestExchange, testGateway, until } from './kit/gateway.ts';
+import { projectionFor } from './kit/projection.ts';
 
 const state = new ContractState('name:نیم\u200cسکه "x"', {
   status: 'LIVE',
@@ -49,7 +50,7 @@ function projectionOf(
 ) {
   const document = parse(source);
   expect(validate(schema, document)).toEqual([]);
-  return projections.of({ document, operationName, variables });
+  return projectionFor(projections, { document, operationName, variables });
 }
 
 function byGraphqlJs(
@@ -133,7 +134,7 @@ describe('a projection', () => {
         if (validate(schema, parse(source)).some(({ message }) => message.includes('conflict')))
           return;
         // A variable that is declared and not used is no fault of the selection.
-        const projection = projections.of({
+        const projection = projectionFor(projections, {
           document: parse(source),
           operationName: undefined,
           variables: { depth },

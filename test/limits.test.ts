@@ -398,6 +398,24 @@ describe('trusted documents', () => {
     }
   });
 
+  test('that are taken away are executed no more, whatever was answered from the cache before', async () => {
+    const market = await new TestExchange().listen();
+    const path = file();
+    const held = '{ contracts { id } }';
+    writeFileSync(path, JSON.stringify({ held, other: '{ __typename }' }));
+    const gateway = await testGateway({
+      IME_URL: market.url,
+      IME_PINNED_NAMES: 'A',
+      TRUSTED_DOCUMENTS: path,
+    });
+    for (let time = 0; time < 2; time++) {
+      expect((await ask(gateway, held)).data).toEqual({ contracts: [{ id: 'name:A' }] });
+    }
+    writeFileSync(path, JSON.stringify({ other: '{ __typename }' }));
+    gateway.reload();
+    expect(codesOf(await ask(gateway, held))).toEqual(['UNKNOWN_DOCUMENT']);
+  });
+
   test('that cannot be used stop the start', async () => {
     const path = file();
     writeFileSync(path, JSON.stringify({ a: '{ nothing }' }));

@@ -8,6 +8,7 @@ import { RenderedStates } from '../src/render/rendered-states.ts';
 import type { GatewayContext } from '../src/schema/resolver-context.ts';
 import { schema } from '../src/schema/schema.ts';
 import { TEHRAN } from './kit/gateway.ts';
+import { projectionFor } from './kit/projection.ts';
 
 const state = (key: string) => ContractState.pending(`name:${key}`, 0);
 const contractType = schema.getType('Contract') as GraphQLObjectType;
@@ -19,7 +20,7 @@ function projectionsOf() {
 
 function selecting(projections: Projections, selection: string) {
   const document = parse(`subscription { contractUpdates(ids: [1]) { ${selection} } }`);
-  return projections.of({ document, operationName: undefined, variables: undefined });
+  return projectionFor(projections, { document, operationName: undefined, variables: undefined });
 }
 
 describe('what is made of a state', () => {

@@ -89,8 +89,13 @@ export class Admission {
       });
     }
     const asked = askedUpdates(root.args, access);
-    const projection = this.#projections.of({ document, operationName, variables });
+    const projection = this.#projections.of({ document, operationName, variables }, root);
     return new AdmittedSubscription(asked, projection, asker.who);
+  }
+
+  /** {@link Documents.edition} */
+  get documentsEdition(): number {
+    return this.#documents.edition;
   }
 
   /** The root fields of a query, where it is one. @throws as {@link admit} does */

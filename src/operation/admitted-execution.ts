@@ -23,16 +23,14 @@ interface ExecutionFacts {
 /** A query or a mutation that may be executed. */
 export class AdmittedExecution {
   readonly kind = 'execution';
-  readonly isMutation: boolean;
-  readonly document: DocumentNode;
-  readonly context: GatewayContext;
   readonly #facts: ExecutionFacts;
 
   constructor(facts: ExecutionFacts) {
     this.#facts = facts;
-    this.isMutation = facts.isMutation;
-    this.document = facts.document;
-    this.context = facts.context;
+  }
+
+  get isMutation(): boolean {
+    return this.#facts.isMutation;
   }
 
   /** graphql-js executes it. Never rejects for a client's fault. */

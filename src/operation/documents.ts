@@ -12,7 +12,8 @@ import {
 import { LRUCache } from 'lru-cache';
 import { codedError, type ErrorCode, placedError } from '../schema/coded-error.ts';
 import { type DocumentLimits, longName, sizeRule } from './document-limits.ts';
-import { type DocumentRequest, hashOf, type TrustedDocuments } from './trusted-documents.ts';
+import type { OperationRequest } from './operation-request.ts';
+import { hashOf, type TrustedDocuments } from './trusted-documents.ts';
 
 /** How much memory documents are kept in, in bytes, and how much of it one may take. */
 const MOST_BYTES = 32 * 1024 * 1024;
@@ -34,6 +35,7 @@ export class Documents {
   readonly #schema: GraphQLSchema;
   readonly #limits: DocumentLimits;
   #trusted: TrustedDocuments | undefined;
+  #edition = 0;
   readonly #rules: readonly ValidationRule[];
   readonly #prepared = new LRUCache<string, PreparedDocument>({
     maxSize: MOST_BYTES,
@@ -64,10 +66,16 @@ export class Documents {
   /** From now on only these documents may be executed. */
   trust(trusted: TrustedDocuments): void {
     this.#trusted = trusted;
+    this.#edition++;
+  }
+
+  /** Changes with what may be executed: what was found out about documents before counts no more. */
+  get edition(): number {
+    return this.#edition;
   }
 
   /** The document that a request asks for. @throws GraphQLError where it may not be executed */
-  textOf(request: DocumentRequest): string {
+  textOf(request: OperationRequest): string {
     if (this.#trusted !== undefined) return this.#trusted.documentOf(request);
     const { query } = request;
     const hash = hashOf(request);

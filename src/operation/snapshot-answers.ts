@@ -77,6 +77,8 @@ export class SnapshotAnswers {
       fields.reduce((bytes, { keys }) => bytes + KEY_BYTES * (keys?.length ?? 0), REQUEST_BYTES) +
       2 * id.length,
   });
+  /** Which edition of the documents the requests were admitted by. */
+  #documentsEdition = 0;
 
   constructor(
     gateway: OperationGateway,
@@ -137,6 +139,11 @@ export class SnapshotAnswers {
   }
 
   #fields(id: string, read: () => OperationRequest): readonly ContractField[] | undefined {
+    const { documentsEdition } = this.#admission;
+    if (documentsEdition !== this.#documentsEdition) {
+      this.#documentsEdition = documentsEdition;
+      this.#requests.clear();
+    }
     if (id.length > MOST_REMEMBERED_CHARACTERS) return undefined;
     let fields = this.#requests.get(id);
     if (fields === undefined) {

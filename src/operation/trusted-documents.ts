@@ -2,13 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type GraphQLError, type GraphQLSchema, parse, validate } from 'graphql';
 import { errorText, SettingFault } from '../access/refused.ts';
 import { codedError } from '../schema/coded-error.ts';
-
-/** How a client names a document that it does not send, or sends one. */
-export interface DocumentRequest {
-  readonly query?: string | null | undefined;
-  readonly documentId?: unknown;
-  readonly extensions?: Readonly<Record<string, unknown>> | null | undefined;
-}
+import type { OperationRequest } from './operation-request.ts';
 
 /**
  * The documents that may be executed, where not every one may: a map of hashes to documents, asked for
@@ -49,7 +43,7 @@ export class TrustedDocuments {
   }
 
   /** The document asked for. @throws GraphQLError where it is not among those trusted */
-  documentOf(request: DocumentRequest): string {
+  documentOf(request: OperationRequest): string {
     const hash = hashOf(request);
     const named = hash === undefined ? undefined : this.#byHash.get(hash);
     if (named !== undefined) return named;
@@ -68,7 +62,7 @@ function faultsOf(text: string, schema: GraphQLSchema): readonly GraphQLError[] 
 }
 
 /** The hash that a request names its document by; `undefined` where it names none. */
-export function hashOf({ documentId, extensions }: DocumentRequest): string | undefined {
+export function hashOf({ documentId, extensions }: OperationRequest): string | undefined {
   const persisted = extensions?.['persistedQuery'];
   const hash =
     typeof persisted === 'object' && persisted !== null && 'sha256Hash' in persisted

@@ -1,12 +1,4 @@
-import {
-  type GraphQLError,
-  type GraphQLSchema,
-  getNamedType,
-  getOperationAST,
-  getVariableValues,
-  isObjectType,
-  OperationTypeNode,
-} from 'graphql';
+import { type GraphQLError, type GraphQLSchema, getNamedType, isObjectType } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { GatewayContext } from '../schema/resolver-context.ts';
@@ -18,7 +10,7 @@ import {
   executedAnswer,
   type ToldError,
 } from './rendering.ts';
-import { type SelectedField, selectedFields } from './selection.ts';
+import type { SelectedField } from './selection.ts';
 
 /** How many projections are remembered that nobody uses, and in characters of what they select. */
 const MOST_UNUSED = 1_000;
@@ -140,16 +132,16 @@ export class Projections {
   }
 
   /**
-   * The projection of an operation, shared with every operation that selects the same.
+   * The projection of a subscription, shared with every one that selects the same.
    *
+   * @param root the operation's one root field
    * @throws TypeError for anything but a subscription to `contractUpdates`
    */
-  of(operation: ClientOperation): Projection {
-    const [root] = this.#selectedRoots(operation);
-    const type = this.#schema.getSubscriptionType();
-    const contract = root && type && getNamedType(type.getFields()[root.fieldName]?.type);
+  of(operation: ClientOperation, root: SelectedField): Projection {
+    const { responseKey, fieldName, fields } = root;
+    const updates = this.#schema.getSubscriptionType()?.getFields()[fieldName];
+    const contract = updates && getNamedType(updates.type);
     if (!isObjectType(contract)) throw new TypeError('expected a subscription to contractUpdates');
-    const { responseKey, fields } = root as SelectedField;
     const selection = JSON.stringify([responseKey, fields]);
     const known = this.#used.get(selection) ?? this.#unused.get(selection);
     if (known !== undefined) return known;
@@ -184,14 +176,5 @@ export class Projections {
       this.#used.delete(selection);
       this.#unused.set(selection, projection);
     }
-  }
-
-  #selectedRoots({ document, operationName, variables }: ClientOperation): SelectedField[] {
-    const operation = getOperationAST(document, operationName);
-    const type = this.#schema.getSubscriptionType();
-    if (operation?.operation !== OperationTypeNode.SUBSCRIPTION || !type) return [];
-    const { variableDefinitions = [], selectionSet } = operation;
-    const values = getVariableValues(this.#schema, variableDefinitions, variables ?? {});
-    return selectedFields(this.#schema, document, type, selectionSet, values.coerced ?? {});
   }
 }
