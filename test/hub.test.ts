@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { StatusCause } from '../src/contract/contract-status.ts';
 import type { ContractKey } from '../src/contract/key.ts';
-import type { Snapshot } from '../src/contract/snapshot.ts';
 import type { ContractState } from '../src/hub/contract-state.ts';
 import { subscribeToContracts } from '../src/hub/contract-subscription.ts';
 import { ContractHub } from '../src/hub/hub.ts';
@@ -9,20 +8,11 @@ import { Mailbox } from '../src/hub/mailbox.ts';
 import { readContracts } from '../src/hub/read.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import { createLog } from '../src/observability/log.ts';
-import { marketState, until } from './kit/gateway.ts';
+import { marketState, snapshotOf, until } from './kit/gateway.ts';
 import { ScriptedSource } from './kit/scripted-source.ts';
 
 const A: ContractKey = 'name:A';
 const B: ContractKey = 'id:B';
-
-function snapshot(lastPrice: number): Snapshot {
-  return {
-    timestamp: '2026-05-23T15:10:00',
-    receivedAtMs: 1,
-    raw: '{}',
-    ...marketState(String(lastPrice)),
-  };
-}
 
 function hubWithLog(lingerMs = 10_000) {
   const faults: string[] = [];
@@ -86,16 +76,16 @@ describe('the hub', () => {
   test('hands over the snapshot and then every update, with no gap and no repeat', async () => {
     const { hub, source } = hubWithLog();
     hub.pin([A]);
-    source.publish(A, snapshot(1));
-    source.publish(A, snapshot(2));
+    source.publish(A, snapshotOf(1));
+    source.publish(A, snapshotOf(2));
     const updates = subscribed(hub, [A], true);
-    source.publish(A, snapshot(3));
-    source.publish(A, snapshot(4));
+    source.publish(A, snapshotOf(3));
+    source.publish(A, snapshotOf(4));
     const states = await take(updates, 3);
     expect(states.map((state) => state.snapshot?.aggregate?.lastPrice)).toEqual(['2', '3', '4']);
     expect(states.map((state) => state.snapshot?.sequence)).toEqual([2, 3, 4]);
     const fresh = subscribed(hub, [A], false);
-    source.publish(A, snapshot(5));
+    source.publish(A, snapshotOf(5));
     expect((await take(fresh, 1))[0]?.snapshot?.aggregate?.lastPrice).toBe('5');
     hub.close();
   });
@@ -103,7 +93,7 @@ describe('the hub', () => {
   test('keeps the last known section where a message leaves it out', () => {
     const { hub, source } = hubWithLog();
     hub.pin([A]);
-    source.publish(A, snapshot(1));
+    source.publish(A, snapshotOf(1));
     const empty = {
       bestLimits: null,
       aggregate: null,
@@ -121,11 +111,11 @@ describe('the hub', () => {
     const { hub, source } = hubWithLog();
     hub.pin([A]);
     expect(hub.states()[0]).toMatchObject({ status: 'PENDING' });
-    source.publish(A, snapshot(1));
+    source.publish(A, snapshotOf(1));
     expect(hub.states()[0]).toMatchObject({ status: 'LIVE', statusReason: null, statusSinceMs: 1 });
     source.say(A, 'STALE', because('lost'));
     expect(hub.states()[0]).toMatchObject({ status: 'STALE', statusReason: 'lost' });
-    source.publish(A, snapshot(2), because('late'));
+    source.publish(A, snapshotOf(2), because('late'));
     expect(hub.states()[0]).toMatchObject({ status: 'STALE', statusReason: 'late' });
     expect(hub.countByStatus()).toEqual({ PENDING: 0, LIVE: 0, STALE: 1, INVALID: 0 });
     hub.close();
@@ -149,7 +139,7 @@ describe('the hub', () => {
   test('waits for first states no longer than asked, and reads all of them at once', async () => {
     const { hub, source, calls } = hubWithLog();
     const reading = readContracts(hub, [A, B], 60);
-    source.publish(A, snapshot(1));
+    source.publish(A, snapshotOf(1));
     const states = await reading;
     expect(states.map((state) => state.status)).toEqual(['LIVE', 'PENDING']);
     expect(calls).toEqual(['+name:A', '+id:B']);
@@ -245,8 +235,8 @@ describe('a subscriber that throws', () => {
     ] as const) {
       hub.subscribe([A], subscriber(name, throws));
     }
-    source.publish(A, snapshot(1));
-    source.publish(A, snapshot(2));
+    source.publish(A, snapshotOf(1));
+    source.publish(A, snapshotOf(2));
     expect(told).toEqual(['one 1', 'two 1', 'three 1', 'one 2', 'three 2']);
     expect(ended).toEqual(['two']);
     expect(faults).toHaveLength(2);
@@ -264,7 +254,7 @@ test('a contract whose last subscriber throws is let go like any other', async (
     broken: () => {},
   };
   hub.subscribe([A], subscriber);
-  source.publish(A, snapshot(1));
+  source.publish(A, snapshotOf(1));
   hub.unsubscribe([A], subscriber);
   await until(() => calls.includes('-name:A'), 'the contract is released');
   expect(hub.size).toBe(0);

@@ -7,7 +7,7 @@ import { ContractHub } from '../src/hub/hub.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import { type Due, DueQueue } from '../src/lib/due-queue.ts';
 import { createLog } from '../src/observability/log.ts';
-import { marketState } from './kit/gateway.ts';
+import { snapshotOf } from './kit/gateway.ts';
 import { ManualClock } from './kit/manual-clock.ts';
 import { ScriptedSource } from './kit/scripted-source.ts';
 
@@ -61,8 +61,7 @@ test('subscriptions that hold updates back cost nothing until these are due, and
   const keys = Array.from({ length: 10 }, (_, at): ContractKey => `name:${at}`);
   const publish = (price: number) => {
     for (const key of keys) {
-      const snapshot = { timestamp: '2026-05-23T15:10:00', receivedAtMs: 1, raw: '{}' };
-      source.publish(key, { ...snapshot, ...marketState(String(price)) });
+      source.publish(key, snapshotOf(price));
     }
   };
   const wish = { keys, initial: false, intervalMs: 60_000, changesOnly: false };
@@ -107,12 +106,7 @@ test('a subscription that throws at what was held back is ended', async () => {
     return String(reads);
   });
   for (let price = 1; price <= 2; price++) {
-    source.publish('name:A', {
-      timestamp: '2026-05-23T15:10:00',
-      receivedAtMs: 1,
-      raw: '{}',
-      ...marketState(String(price)),
-    });
+    source.publish('name:A', snapshotOf(price));
   }
   expect((await updates.next()).done).toBe(false);
   expect((await updates.next()).done).toBe(true);
@@ -131,13 +125,7 @@ test('of what was held back the newest state comes when its time has come', asyn
     changesOnly: false,
   };
   const updates = subscribeToContracts(hub, wish);
-  const publish = (price: number) =>
-    source.publish('name:A', {
-      timestamp: '2026-05-23T15:10:00',
-      receivedAtMs: 1,
-      raw: '{}',
-      ...marketState(String(price)),
-    });
+  const publish = (price: number) => source.publish('name:A', snapshotOf(price));
   const priceOf = async () => {
     const { value } = await updates.next();
     return (value as ContractState).snapshot?.aggregate?.lastPrice;

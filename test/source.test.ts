@@ -10,7 +10,7 @@ import { ImeSource } from '../src/ime/source.ts';
 import { type Clock, systemClock } from '../src/lib/clock.ts';
 import { createLog } from '../src/observability/log.ts';
 import { RepeatLimit } from '../src/observability/repeat-limit.ts';
-import { marketState, names, TEHRAN, TestExchange, until } from './kit/gateway.ts';
+import { names, snapshotOf, TEHRAN, TestExchange, until } from './kit/gateway.ts';
 import { ManualClock } from './kit/manual-clock.ts';
 import { ScriptedSource } from './kit/scripted-source.ts';
 import { RecordingSink, sourceSuite } from './kit/source-suite.ts';
@@ -86,28 +86,28 @@ sourceSuite('scripted', async (sink) => {
   return {
     source,
     carries: async () => {},
-    publish: (key, price) =>
-      source.publish(key, {
-        timestamp: '2026-05-23T15:10:00',
-        receivedAtMs: Date.now(),
-        raw: '{}',
-        ...marketState(String(price)),
-      }),
+    publish: (key, price) => source.publish(key, snapshotOf(price, Date.now())),
     lose: () => source.lose(),
     leftOpen: () => 0,
   };
 });
 
+/** A source that carries two contracts on one socket. */
+async function carriedTwo() {
+  const market = await new TestExchange().listen();
+  const sink = new RecordingSink();
+  const source = imeSource(market.url, sink, { clock: systemClock, dial: dialed });
+  onTestFinished(() => source.close());
+  const [a, b] = names('A', 'B');
+  if (a === undefined || b === undefined) throw new Error('no names');
+  source.retain([a, b]);
+  await market.carries([a, b]);
+  return { market, sink, source, a, b };
+}
+
 describe('a contract that was released', () => {
   test('and is asked for again while its socket is open is told its last state at once', async () => {
-    const market = await new TestExchange().listen();
-    const sink = new RecordingSink();
-    const source = imeSource(market.url, sink, { clock: systemClock, dial: dialed });
-    onTestFinished(() => source.close());
-    const [a, b] = names('A', 'B');
-    if (a === undefined || b === undefined) throw new Error('no names');
-    source.retain([a, b]);
-    await market.carries([a, b]);
+    const { market, sink, source, a, b } = await carriedTwo();
     market.publish(a, 1);
     await until(() => sink.states(a).length === 1, 'its state has come');
     source.release([a]);
@@ -122,14 +122,7 @@ describe('a contract that was released', () => {
 });
 
 test('a contract that is asked for anew is told its whole state, after a message of a part of it too', async () => {
-  const market = await new TestExchange().listen();
-  const sink = new RecordingSink();
-  const source = imeSource(market.url, sink, { clock: systemClock, dial: dialed });
-  onTestFinished(() => source.close());
-  const [a, b] = names('A', 'B');
-  if (a === undefined || b === undefined) throw new Error('no names');
-  source.retain([a, b]);
-  await market.carries([a, b]);
+  const { market, sink, source, a } = await carriedTwo();
   market.publish(a, 1);
   const nothing = {
     bestLimits: null,

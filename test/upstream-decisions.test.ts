@@ -12,10 +12,10 @@ import {
   withGood,
 } from '../src/ime/refusals/isolation.ts';
 import { AcceptanceClock } from '../src/ime/sockets/acceptance.ts';
-import { backoffMs } from '../src/ime/sockets/backoff.ts';
 import { DelayMeter } from '../src/ime/sockets/delay.ts';
 import { classifyEnd, type FailureClass } from '../src/ime/sockets/failure.ts';
 import type { SocketEnd } from '../src/ime/sockets/socket.ts';
+import { backoffMs } from '../src/lib/backoff.ts';
 
 const keysOf = (count: number): ContractKey[] =>
   Array.from({ length: count }, (_, place) => contractKey('name', String(place)));

@@ -1,4 +1,5 @@
 import type { ContractKey } from '../contract/key.ts';
+import { once } from '../lib/once.ts';
 import { RecentMap } from '../lib/recent-map.ts';
 import type { Authenticator } from './authenticator.ts';
 import {
@@ -194,13 +195,10 @@ export class Access implements QuotaKeeper {
       );
     }
     usage.inFlight++;
-    let isOver = false;
-    return () => {
-      if (isOver) return;
-      isOver = true;
+    return once(() => {
       usage.inFlight--;
       this.usages.release(principal);
-    };
+    });
   }
 
   /** The error of operations that come too fast, counted. */

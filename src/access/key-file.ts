@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { WatchedFile } from '../lib/watched-file.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Authenticator } from './authenticator.ts';
 import { ContractPatterns } from './patterns.ts';
 import { OPERATOR_SCOPE, type Principal } from './principal.ts';
 import { AccessRefused, errorText, SettingFault } from './refused.ts';
-import { WatchedFile } from './watched-file.ts';
 
 const patterns = z.array(z.string()).transform((texts, context) => {
   try {

@@ -1,4 +1,5 @@
 import type { ContractKey } from '../contract/key.ts';
+import { once } from '../lib/once.ts';
 import type { AccessLimits, LimitCode, LimitExceeded, LimitName } from './limit.ts';
 import type { Principal } from './principal.ts';
 import { RateLimit } from './rate.ts';
@@ -101,13 +102,10 @@ export class ConnectionQuota {
     const ofPrincipal =
       this.#principal === undefined ? () => {} : this.#keeper.begin(this.#principal);
     this.#inFlight++;
-    let isOver = false;
-    return () => {
-      if (isOver) return;
-      isOver = true;
+    return once(() => {
       this.#inFlight--;
       ofPrincipal();
-    };
+    });
   }
 
   /**

@@ -23,8 +23,9 @@ export function createCredentials(
   clock: Clock,
   log: Logger,
 ): Credentials {
+  let headers: FurtherHeaders | undefined;
   try {
-    const headers = new FurtherHeaders(config.IME_HEADERS_FILE, log);
+    headers = new FurtherHeaders(config.IME_HEADERS_FILE, log);
     if (config.IME_USERNAME === undefined) {
       return new GivenToken(config.IME_TOKEN, config.IME_TOKEN_FILE, headers, log);
     }
@@ -34,6 +35,7 @@ export function createCredentials(
     const settings = { url, username: config.IME_USERNAME, password, service };
     return new Login(settings, headers, clock, log);
   } catch (error) {
+    headers?.close();
     const [, variable = 'IME_TOKEN', fault = ''] =
       /^(\w+): (.*)$/s.exec((error as Error).message) ?? [];
     throw new SettingFault(variable, fault);

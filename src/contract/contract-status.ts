@@ -43,3 +43,9 @@ export interface StatusCause {
   /** In words for a person. */
   readonly reason: string;
 }
+
+/** Why a contract is PENDING of which IME has said nothing yet. */
+export const AWAITING_STATE: StatusCause = {
+  code: 'AWAITING_STATE',
+  reason: 'Asked of IME; no state has arrived yet.',
+};

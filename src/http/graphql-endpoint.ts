@@ -4,9 +4,9 @@ import type { GraphQLSchema } from 'graphql';
 import { AccessRefused, AccessUnavailable } from '../access/refused.ts';
 import type { Session } from '../access/session.ts';
 import { tokenOfHeaders } from '../access/shown-token.ts';
-import { RepeatLimit } from '../observability/repeat-limit.ts';
 import type { Admission } from '../operation/admission.ts';
 import type { Asker, OperationGateway } from '../operation/operation-context.ts';
+import { RefusalLog } from '../operation/refusal-log.ts';
 import { SnapshotAnswers } from '../operation/snapshot-answers.ts';
 import type { FieldTexts } from '../render/field-texts.ts';
 import { preferredMediaType } from './accept.ts';
@@ -18,9 +18,6 @@ import { HttpFault } from './http-fault.ts';
 import { HttpRates } from './request-rates.ts';
 import { HttpStreams } from './streams.ts';
 import { createHttpGraphql } from './yoga.ts';
-
-/** How often refusals of the same kind are logged, in milliseconds. */
-const REPEAT_INTERVAL_MS = 10_000;
 
 /** What GraphQL over HTTP needs of the gateway. */
 export interface HttpGraphqlGateway extends OperationGateway {
@@ -69,7 +66,7 @@ export class GraphqlEndpoint {
   readonly #yoga: ReturnType<typeof createHttpGraphql>;
   readonly #rates: HttpRates;
   readonly #snapshots: SnapshotAnswers;
-  readonly #repeats = new RepeatLimit(REPEAT_INTERVAL_MS);
+  readonly #refusals: RefusalLog;
 
   constructor(
     gateway: HttpGraphqlGateway,
@@ -81,6 +78,7 @@ export class GraphqlEndpoint {
     this.#gateway = gateway;
     this.#admission = admission;
     this.#addresses = addresses;
+    this.#refusals = new RefusalLog(gateway.log);
     this.streams = new HttpStreams(gateway, gateway.slowReaders.stallMs);
     this.#yoga = createHttpGraphql(gateway.log);
     this.#rates = new HttpRates(gateway.access.limits.operationsPerSecond, addresses);
@@ -176,21 +174,10 @@ export class GraphqlEndpoint {
     error: unknown,
     requestId: string,
   ): void {
-    const { log } = this.#gateway;
-    const address = this.#addresses.of(request);
-    if (error instanceof AccessRefused) {
-      const held = this.#repeats.pass('refused');
-      const reason = error.detail ?? error.message;
-      if (held !== undefined) {
-        log.info({ requestId, address, reason, held }, 'a request is refused');
-      }
-    } else if (error instanceof AccessUnavailable) {
-      const held = this.#repeats.pass('unavailable');
-      if (held !== undefined) {
-        log.error({ requestId, reason: error.message, held }, 'tokens cannot be checked');
-      }
+    if (error instanceof AccessRefused || error instanceof AccessUnavailable) {
+      this.#refusals.refused(error, { requestId, address: this.#addresses.of(request) });
     }
-    sendRefusal(request, response, error, log);
+    sendRefusal(request, response, error, this.#gateway.log);
   }
 }
 

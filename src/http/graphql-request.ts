@@ -5,7 +5,8 @@ import { type OperationRequest, readOperationRequest } from '../operation/operat
 import { codedError, type ErrorCode } from '../schema/coded-error.ts';
 import { HttpFault } from './http-fault.ts';
 
-const METHODS = 'GET, HEAD, POST, OPTIONS';
+/** The methods that GraphQL is asked with, as headers list them. */
+export const METHODS = 'GET, HEAD, POST, OPTIONS';
 
 /**
  * Refuses what no body can make a GraphQL request of: another method, and a body in another form than JSON.

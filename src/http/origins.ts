@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { ClientAddresses } from './client-address.ts';
+import { METHODS } from './graphql-request.ts';
 
 const PREFLIGHT_MAX_AGE_S = 600;
-const METHODS = 'GET, HEAD, POST, OPTIONS';
 /** How many headers a preflight may ask for, and how long a header's name may be, in characters. */
 const MOST_HEADERS = 50;
 const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]{1,100}$/;

@@ -14,6 +14,7 @@ import { codedError } from '../schema/coded-error.ts';
 import { sendJson, sendRefusal } from './answers.ts';
 import type { ClientAddresses } from './client-address.ts';
 import type { GraphqlEndpoint, HttpGraphqlGateway } from './graphql-endpoint.ts';
+import { METHODS } from './graphql-request.ts';
 import { Origins } from './origins.ts';
 import { answerWithoutUpgrade, asksForWebSocket } from './other-upgrade.ts';
 import { normalizeTarget } from './request-target.ts';
@@ -142,7 +143,7 @@ export class GatewayServer {
     for (const [name, value] of Object.entries(SAFE_HEADERS)) response.setHeader(name, value);
     const path = normalizeTarget(request);
     if (path === '*') {
-      response.writeHead(204, { allow: 'GET, HEAD, POST, OPTIONS' }).end();
+      response.writeHead(204, { allow: METHODS }).end();
       return;
     }
     const answer = this.#routes.get(path);
@@ -167,7 +168,7 @@ export class GatewayServer {
       const message = 'expected a request of a page of this origin or of CORS_ORIGINS';
       sendRefusal(request, response, codedError('FORBIDDEN', message), this.#gateway.log);
     } else if (request.method === 'OPTIONS') {
-      response.writeHead(204, { allow: 'GET, HEAD, POST, OPTIONS' }).end();
+      response.writeHead(204, { allow: METHODS }).end();
     } else if (this.#draining) {
       response.setHeader('connection', 'close');
       const error = codedError('SERVICE_RESTARTING', 'The gateway restarts.');

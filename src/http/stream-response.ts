@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Session } from '../access/session.ts';
+import { ReadingWatch } from '../lib/reading-watch.ts';
 import { codedError } from '../schema/coded-error.ts';
 import type { StreamFormat } from './stream-formats.ts';
 
@@ -90,8 +91,9 @@ export class StreamResponse {
 
   /** Waits until the client has read what was written, or takes nothing for too long. */
   async #drained(): Promise<void> {
-    let unsentBytes = this.#response.writableLength;
-    let takenAtMs = performance.now();
+    const { socket } = this.#response;
+    if (socket === null) return;
+    const watch = new ReadingWatch(socket, performance.now());
     while (this.#state === 'open' && this.#response.writableNeedDrain) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, STALL_LOOK_MS);
@@ -100,11 +102,7 @@ export class StreamResponse {
           resolve();
         };
       });
-      const { writableLength } = this.#response;
-      const nowMs = performance.now();
-      if (writableLength < unsentBytes) takenAtMs = nowMs;
-      unsentBytes = writableLength;
-      if (nowMs - takenAtMs >= this.#stallMs) this.#setState('stalled');
+      if (watch.idleMs(performance.now()) >= this.#stallMs) this.#setState('stalled');
     }
   }
 

@@ -1,7 +1,8 @@
-import type {
-  ContractStatus,
-  ContractStatusCode,
-  StatusCause,
+import {
+  AWAITING_STATE,
+  type ContractStatus,
+  type ContractStatusCode,
+  type StatusCause,
 } from '../contract/contract-status.ts';
 import type { ContractKey } from '../contract/key.ts';
 import { type Snapshot, withKnownSections } from '../contract/snapshot.ts';
@@ -69,8 +70,8 @@ export class ContractState implements ContractFacts {
     return new ContractState(key, {
       status: 'PENDING',
       statusSinceMs: nowMs,
-      statusReason: 'Asked of IME; no state has arrived yet.',
-      statusCode: 'AWAITING_STATE',
+      statusReason: AWAITING_STATE.reason,
+      statusCode: AWAITING_STATE.code,
       snapshot: null,
       position: ORIGIN,
     });

@@ -5,6 +5,7 @@ import type { ConnectionQuota } from '../access/quota.ts';
 import { AccessRefused, AccessUnavailable } from '../access/refused.ts';
 import type { SessionEnd } from '../access/session.ts';
 import type { Logger } from '../observability/log.ts';
+import type { RefusalLog } from '../operation/refusal-log.ts';
 import { codedError } from '../schema/coded-error.ts';
 import type { TokenRenewer } from '../schema/resolver-context.ts';
 
@@ -32,6 +33,7 @@ export class ConnectionIdentity implements TokenRenewer {
   readonly #access: Access;
   readonly #client: AccessedClient;
   readonly #log: Logger;
+  readonly #refusals: RefusalLog;
   #forget: (() => void) | undefined;
   /** Tokens are looked at one after the other: two at once could both be taken for the first. */
   #looking: Promise<unknown> | undefined;
@@ -44,6 +46,7 @@ export class ConnectionIdentity implements TokenRenewer {
     handshakeToken: string | undefined,
     number: number,
     log: Logger,
+    refusals: RefusalLog,
   ) {
     this.#access = access;
     this.quota = quota;
@@ -51,6 +54,7 @@ export class ConnectionIdentity implements TokenRenewer {
     this.handshakeToken = handshakeToken;
     this.#number = number;
     this.#log = log;
+    this.#refusals = refusals;
   }
 
   /** What the log names the connection by. */
@@ -141,14 +145,13 @@ export class ConnectionIdentity implements TokenRenewer {
   #refuse(error: unknown): void {
     if (error instanceof LimitExceeded) {
       this.#client.close(LIMIT_EXCEEDED, 'Too many connections');
-    } else if (error instanceof AccessUnavailable) {
-      this.#log.error({ connectionId: this.id, reason: error.message }, 'tokens cannot be checked');
+      return;
+    }
+    this.#refusals.refused(error, { connectionId: this.id, address: this.quota.address });
+    if (error instanceof AccessUnavailable) {
       this.#client.close(TRY_AGAIN_LATER, 'Tokens cannot be checked now');
     } else {
-      const detail = error instanceof AccessRefused ? error.detail : undefined;
-      const { message } = error as Error;
-      this.#log.info({ connectionId: this.id, reason: detail ?? message }, 'a client is refused');
-      this.#client.close(FORBIDDEN, message.slice(0, 100));
+      this.#client.close(FORBIDDEN, (error as Error).message.slice(0, 100));
     }
   }
 

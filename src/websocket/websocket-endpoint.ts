@@ -12,6 +12,7 @@ import { ExpiryQueue } from '../lib/expiry-queue.ts';
 import { spreadOver } from '../lib/spread-over.ts';
 import type { Admission } from '../operation/admission.ts';
 import type { OperationGateway } from '../operation/operation-context.ts';
+import { RefusalLog } from '../operation/refusal-log.ts';
 import { ClientSocket, type ClientSocketOwner } from './client-socket.ts';
 import { ConnectionIdentity, LIMIT_EXCEEDED } from './connection-identity.ts';
 import { type Introductions, TransportProtocol } from './protocol.ts';
@@ -50,11 +51,13 @@ export class WebSocketEndpoint implements ClientSocketOwner {
   readonly #introductions: Introductions = new ExpiryQueue(INTRODUCTION_MS, closeUnknown);
   readonly #pinging: NodeJS.Timeout;
   readonly #fanOut: FanOut;
+  readonly #refusals: RefusalLog;
   #opened = 0;
   #refusing = 0;
 
   constructor(gateway: WebSocketGateway, admission: Admission) {
     this.#gateway = gateway;
+    this.#refusals = new RefusalLog(gateway.log);
     this.#fanOut = new FanOut(gateway.slowReaders, gateway.flushed, gateway.log);
     this.#server = new WebSocketServer({
       WebSocket: ClientSocket,
@@ -149,7 +152,15 @@ export class WebSocketEndpoint implements ClientSocketOwner {
   ): void {
     const { log, access } = this.#gateway;
     const number = ++this.#opened;
-    const identity = new ConnectionIdentity(access, quota, client, handshakeToken, number, log);
+    const identity = new ConnectionIdentity(
+      access,
+      quota,
+      client,
+      handshakeToken,
+      number,
+      log,
+      this.#refusals,
+    );
     client.take(this, identity, new ConnectionWriter(client, socket, this.#fanOut, client));
     log.debug({ connectionId: identity.id, address: quota.address }, 'a client has connected');
     this.#clients.add(client);

@@ -4,7 +4,7 @@ import { type Config, readConfig } from '../../src/config/command-line.ts';
 import type { ContractKey } from '../../src/contract/key.ts';
 import { contractKey } from '../../src/contract/key.ts';
 import { LocalTimeZone } from '../../src/contract/local-time.ts';
-import type { MarketState } from '../../src/contract/snapshot.ts';
+import type { MarketState, Snapshot } from '../../src/contract/snapshot.ts';
 import { createLog } from '../../src/observability/log.ts';
 import { Exchange, type ExchangeOptions } from '../../src/simulator/exchange.ts';
 
@@ -70,6 +70,12 @@ export class TestExchange {
 
 export function names(...texts: string[]): ContractKey[] {
   return texts.map((text) => contractKey('name', text));
+}
+
+/** A snapshot as a source tells it, complete but for IME's own message. */
+export function snapshotOf(lastPrice: number, receivedAtMs = 1): Snapshot {
+  const timestamp = '2026-05-23T15:10:00';
+  return { timestamp, receivedAtMs, raw: '{}', ...marketState(String(lastPrice)) };
 }
 
 /** A complete market state; every number in it is written as given. */

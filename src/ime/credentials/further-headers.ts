@@ -1,10 +1,10 @@
+import { fileFault, WatchedFile } from '../../lib/watched-file.ts';
 import type { Logger } from '../../observability/log.ts';
 import { readHeaders } from './header-text.ts';
-import { fileFault, PolledFile } from './polled-file.ts';
 
 /** The headers of IME_HEADERS_FILE, which is read anew when it changes; none without it. */
 export class FurtherHeaders {
-  readonly #file: PolledFile | undefined;
+  readonly #file: WatchedFile | undefined;
   readonly #log: Logger;
   #headers: Readonly<Record<string, string>> = {};
   #changed: () => void = () => {};
@@ -13,7 +13,7 @@ export class FurtherHeaders {
   constructor(path: string | undefined, log: Logger) {
     this.#log = log;
     if (path === undefined) return;
-    this.#file = new PolledFile(path, () => this.reread());
+    this.#file = new WatchedFile(path, () => this.reread());
     try {
       this.#headers = readHeaders(this.#file.read());
     } catch (error) {

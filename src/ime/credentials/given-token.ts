@@ -1,14 +1,14 @@
 import type { CredentialsSummary } from '../../hub/source.ts';
+import { fileFault, WatchedFile } from '../../lib/watched-file.ts';
 import type { Logger } from '../../observability/log.ts';
 import { type Credential, type Credentials, noLogins } from './credentials.ts';
 import type { FurtherHeaders } from './further-headers.ts';
 import { expiryOf, tokenFault } from './header-text.ts';
-import { fileFault, PolledFile } from './polled-file.ts';
 
 /** A token that somebody gives the gateway: IME_TOKEN, the content of IME_TOKEN_FILE, or none. */
 export class GivenToken implements Credentials {
   readonly isRequired = false;
-  readonly #file: PolledFile | undefined;
+  readonly #file: WatchedFile | undefined;
   readonly #headers: FurtherHeaders;
   readonly #log: Logger;
   #token: string | undefined;
@@ -33,7 +33,7 @@ export class GivenToken implements Credentials {
     const fault = this.#token === undefined ? undefined : tokenFault(this.#token);
     if (fault !== undefined) throw new TypeError(`IME_TOKEN: ${fault}`);
     if (path !== undefined) {
-      this.#file = new PolledFile(path, () => this.reread());
+      this.#file = new WatchedFile(path, () => this.reread());
       const wrong = this.#read();
       if (wrong !== undefined) {
         this.#file.close();
@@ -93,7 +93,7 @@ export class GivenToken implements Credentials {
   #read(): string | undefined {
     let text: string;
     try {
-      text = this.#file?.read() ?? '';
+      text = this.#file?.read().trim() ?? '';
     } catch (error) {
       // A file that is being replaced may be missing for a moment.
       this.#setProblem(`IME_TOKEN_FILE ${this.#file?.path} cannot be read: ${fileFault(error)}`);

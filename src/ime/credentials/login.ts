@@ -1,4 +1,5 @@
 import type { CredentialsSummary } from '../../hub/source.ts';
+import { backoffMs } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../observability/log.ts';
 import { type Credential, type Credentials, type LoginOutcome, noLogins } from './credentials.ts';
@@ -14,11 +15,6 @@ const LEAST_AGE_MS = 60_000;
 /** After a wrong name or password, in milliseconds: accounts get locked. */
 const REFUSED_FIRST_MS = 60_000;
 const REFUSED_CAP_MS = 15 * 60_000;
-/** Where nothing answers, as for dials. */
-const UNREACHABLE_FIRST_MS = 500;
-const UNREACHABLE_CAP_MS = 30_000;
-const DOWN_CAP_MS = 3_000;
-const UNREACHABLE_LEAST_MS = 250;
 
 /**
  * A token may be bound to what logged in: login and handshakes say the same of themselves, unless
@@ -154,9 +150,7 @@ export class Login implements Credentials {
     const { outcome, detail } = answer;
     const failures = this.#failures++;
     if (outcome === 'unreachable') {
-      const cap = answer.isDown ? DOWN_CAP_MS : UNREACHABLE_CAP_MS;
-      const most = Math.min(cap, UNREACHABLE_FIRST_MS * 2 ** Math.min(failures, 20));
-      this.#askIn(Math.max(UNREACHABLE_LEAST_MS, Math.random() * most));
+      this.#askIn(backoffMs(failures, answer.isDown));
     } else {
       this.#askIn(Math.min(REFUSED_CAP_MS, REFUSED_FIRST_MS * 2 ** Math.min(failures, 20)));
     }

@@ -1,9 +1,9 @@
+import { fileFault, WatchedFile } from '../../lib/watched-file.ts';
 import type { Logger } from '../../observability/log.ts';
-import { fileFault, PolledFile } from './polled-file.ts';
 
 /** A password: given, or the content of a file that is read anew when it changes. */
 export class Password {
-  readonly #file: PolledFile | undefined;
+  readonly #file: WatchedFile | undefined;
   readonly #log: Logger;
   #text: string;
   #changed: () => void = () => {};
@@ -16,9 +16,9 @@ export class Password {
     this.#log = log;
     this.#text = text ?? '';
     if (path === undefined) return;
-    this.#file = new PolledFile(path, () => this.reread());
+    this.#file = new WatchedFile(path, () => this.reread());
     try {
-      this.#text = this.#file.read();
+      this.#text = this.#file.read().trim();
     } catch (error) {
       this.#file.close();
       throw new TypeError(`IME_PASSWORD_FILE: expected a file, got ${fileFault(error)}`);
@@ -41,7 +41,7 @@ export class Password {
   reread(): void {
     let text: string;
     try {
-      text = this.#file?.read() ?? this.#text;
+      text = this.#file?.read().trim() ?? this.#text;
     } catch (error) {
       this.#log.error({ reason: fileFault(error) }, 'IME_PASSWORD_FILE cannot be read');
       return;

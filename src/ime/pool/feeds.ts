@@ -1,4 +1,8 @@
-import type { ContractStatus, StatusCause } from '../../contract/contract-status.ts';
+import {
+  AWAITING_STATE,
+  type ContractStatus,
+  type StatusCause,
+} from '../../contract/contract-status.ts';
 import type { ContractKey } from '../../contract/key.ts';
 import { type Snapshot, withKnownSections } from '../../contract/snapshot.ts';
 import type { ContractSink } from '../../hub/source.ts';
@@ -8,10 +12,6 @@ import { ContractFeed } from './contract-feed.ts';
 import { InvalidMemory } from './invalid-memory.ts';
 
 const REFUSED: StatusCause = { code: 'UNKNOWN_CONTRACT', reason: 'IME refuses this contract.' };
-const ASKED: StatusCause = {
-  code: 'AWAITING_STATE',
-  reason: 'Asked of IME; no state has arrived yet.',
-};
 const ACCEPTED: StatusCause = {
   code: 'AWAITING_STATE',
   reason: 'IME accepts this contract now; no state has arrived yet.',
@@ -84,7 +84,7 @@ export class ContractFeeds {
     feed.unreadable = false;
     if (this.invalid.has(key)) this.#tell(feed, 'INVALID', REFUSED);
     else if (feed.last !== undefined && feed.isCarried) this.#deliverLast(feed, feed.last);
-    else this.#tell(feed, 'PENDING', trouble ?? ASKED);
+    else this.#tell(feed, 'PENDING', trouble ?? AWAITING_STATE);
   }
 
   release(key: ContractKey): void {

@@ -1,9 +1,9 @@
 import type { StatusCause } from '../../contract/contract-status.ts';
 import type { ContractKey } from '../../contract/key.ts';
+import { backoffMs } from '../../lib/backoff.ts';
 import { sleep } from '../../lib/clock.ts';
 import type { JudgedPool, ProbeAnswer, RefusalJudge } from '../pool/refusal-judge.ts';
 import type { AuthorizationForm } from '../protocol/endpoints.ts';
-import { backoffMs } from '../sockets/backoff.ts';
 import type { Upstream } from '../sockets/upstream.ts';
 import { chooseCanaries, type RefusedBatch, type Single, singles } from './canaries.ts';
 import { afterProbe, type Isolation, isolate, nextProbe, withGood } from './isolation.ts';

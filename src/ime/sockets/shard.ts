@@ -1,8 +1,8 @@
 import type { ContractKey, KeySpace } from '../../contract/key.ts';
+import { backoffMs } from '../../lib/backoff.ts';
 import type { Credential } from '../credentials/credentials.ts';
 import { type DecodedFrame, decodeMessage } from '../protocol/decode.ts';
 import { type AuthorizationForm, subscriptionUrl } from '../protocol/endpoints.ts';
-import { backoffMs } from './backoff.ts';
 import { classifyEnd, type FailureClass, throttledForMs } from './failure.ts';
 import type { ShardState } from './shard-state.ts';
 import { ImeSocket, type SocketEnd } from './socket.ts';

@@ -4,8 +4,8 @@ const UNREACHABLE_CAP_MS = 3_000;
 const LEAST_MS = 250;
 
 /**
- * How long to wait before dial number `attempt` (0 for the first after something worked), with full
- * jitter so that many gateways do not return in step.
+ * How long to wait before try number `attempt` (0 for the first after something worked) of a dial or a login,
+ * with full jitter so that many gateways do not return in step.
  *
  * Where nothing answered at all (connection refused, 502 to 504) the cap is 3 s: such a try reaches no
  * service, and data must be back within 5 s of the service's return.
