@@ -159,9 +159,11 @@ describe('subscriptions', () => {
   });
 
   test('of one principal have a bounded number of contracts and selections', async () => {
+    const market = await new TestExchange().listen();
     const gateway = await testGateway({
       ...JWT,
-      MAX_CONTRACTS_PER_PRINCIPAL: '2',
+      IME_URL: market.url,
+      MAX_CONTRACTS_PER_PRINCIPAL: '1',
       MAX_SELECTIONS_PER_PRINCIPAL: '1',
     });
     const shown = bearer(await token());

@@ -15,7 +15,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['schema', 'ime/sockets'],
   ['ime/credentials'],
   ['access', 'hub'],
-  ['config', 'ime/protocol'],
+  ['config', 'ime/protocol', 'access/usage'],
   ['contract', 'observability'],
   ['lib'],
 ];

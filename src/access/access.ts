@@ -2,6 +2,7 @@ import type { ContractKey } from '../contract/key.ts';
 import { once } from '../lib/once.ts';
 import { RecentMap } from '../lib/recent-map.ts';
 import type { Authenticator } from './authenticator.ts';
+import { type ContractHolder, ContractShares } from './contract-shares.ts';
 import {
   type AccessLimits,
   LIMITS,
@@ -13,22 +14,10 @@ import type { Principal } from './principal.ts';
 import { ConnectionQuota, type QuotaKeeper } from './quota.ts';
 import { RateLimit } from './rate.ts';
 import { Session, Sessions } from './session.ts';
-import { Usages } from './usage.ts';
+import { Usages } from './usage/usages.ts';
 
 /** How many principals' rates are remembered: those that were silent longest are forgotten first. */
 const MOST_RATES = 20_000;
-
-/** What is asked of the hub before contracts are asked of it. */
-export interface ContractHolder {
-  /** Whether the contract is held already. */
-  holds(key: ContractKey): boolean;
-  /**
-   * Makes room for contracts, `most` in all; others that nobody wants any more are let go for them.
-   *
-   * @returns whether there is room
-   */
-  makeRoom(wanted: readonly ContractKey[], most: number): boolean;
-}
 
 /** Who is let in, and how much of the gateway each of them may use. */
 export class Access implements QuotaKeeper {
@@ -39,7 +28,7 @@ export class Access implements QuotaKeeper {
   /** How many tokens were refused. */
   refusals = 0;
   readonly #authenticator: Authenticator;
-  readonly #holder: ContractHolder;
+  readonly #shares: ContractShares;
   readonly #sessions: Sessions;
   readonly #connectionsOfAddress = new Map<string, number>();
   readonly #rates = new RecentMap<string, RateLimit>(MOST_RATES);
@@ -55,7 +44,7 @@ export class Access implements QuotaKeeper {
     this.#sessions = new Sessions(failed);
     this.#authenticator = authenticator;
     this.limits = limits;
-    this.#holder = holder;
+    this.#shares = new ContractShares(holder, this);
     authenticator.watch(() =>
       this.#sessions.recheck((principal) => authenticator.recheck(principal)),
     );
@@ -129,32 +118,26 @@ export class Access implements QuotaKeeper {
   }
 
   /**
-   * Contracts are about to be asked of the hub for somebody.
+   * Contracts are about to be asked of the hub for a query of somebody.
    *
-   * @throws LimitExceeded where there is no room for those not held yet, or where the principal has
-   *   asked for too many lately that do not exist
+   * @throws LimitExceeded as {@link ContractShares.ask} does
    */
   ask(keys: readonly ContractKey[], principal: Principal): void {
-    const added = keys.filter((key) => !this.#holder.holds(key));
-    if (added.length === 0) return;
-    const { upstreamContracts, perPrincipal } = this.limits;
-    if (this.usages.of(principal).unknownContracts >= perPrincipal.unknownContracts) {
-      throw this.exceeded(
-        'unknown_contracts_per_minute',
-        'RATE_LIMITED',
-        `expected at most ${perPrincipal.unknownContracts} unknown contracts a minute`,
-        perPrincipal.unknownContracts,
-      );
-    }
-    if (!this.#holder.makeRoom(keys, upstreamContracts)) {
-      throw this.exceeded(
-        'upstream_contracts',
-        'TOO_MANY_CONTRACTS',
-        `the gateway asks IME for at most ${upstreamContracts} contracts at once`,
-        upstreamContracts,
-      );
-    }
-    for (const key of added) this.usages.asked(key, principal);
+    this.#shares.ask(keys, principal);
+  }
+
+  /**
+   * The same for a subscription, which wants them until {@link leave}.
+   *
+   * @throws LimitExceeded as {@link ContractShares.want} does
+   */
+  want(keys: readonly ContractKey[], principal: Principal): void {
+    this.#shares.want(keys, principal);
+  }
+
+  /** A subscription of contracts has ended. */
+  leave(keys: readonly ContractKey[], principal: Principal): void {
+    this.#shares.leave(keys, principal);
   }
 
   /**

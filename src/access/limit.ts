@@ -15,6 +15,7 @@ export const LIMITS = [
   'contracts_per_connection',
   'contracts_per_principal',
   'selections_per_principal',
+  'unproven_contracts_per_principal',
   'unknown_contracts_per_minute',
   'upstream_contracts',
   'operations_per_second',
@@ -47,7 +48,10 @@ export class LimitExceeded extends Error {
 /** Limits for each principal, over all its connections; `Infinity` for none. */
 interface UsageLimits {
   readonly connections: number;
+  /** Distinct contracts that are asked of IME for it: in its subscriptions, or lingering. */
   readonly contracts: number;
+  /** Of those that it was the first to ask for, those that IME has neither accepted nor refused yet. */
+  readonly unprovenContracts: number;
   /** Distinct selections of subscriptions at once. */
   readonly selections: number;
   /** Queries that run or wait. */

@@ -20,6 +20,7 @@ export interface Principal {
 /** Limits of one principal over all its connections. */
 interface PrincipalLimits {
   readonly connections?: number | undefined;
+  /** Distinct contracts that are asked of IME for it. */
   readonly contracts?: number | undefined;
 }
 

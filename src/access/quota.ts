@@ -4,14 +4,16 @@ import type { AccessLimits, LimitCode, LimitExceeded, LimitName } from './limit.
 import type { Principal } from './principal.ts';
 import { RateLimit } from './rate.ts';
 import type { Session } from './session.ts';
-import type { Usages } from './usage.ts';
+import type { Usages } from './usage/usages.ts';
 
 /** What a connection's quota needs of those of all others. */
 export interface QuotaKeeper {
   readonly limits: AccessLimits;
   readonly usages: Usages;
-  /** @throws LimitExceeded where the contracts cannot be asked of the hub for `principal` */
-  ask(keys: readonly ContractKey[], principal: Principal): void;
+  /** A subscription of `principal` has these contracts. @throws LimitExceeded where that is too much */
+  want(keys: readonly ContractKey[], principal: Principal): void;
+  /** It has them no more. */
+  leave(keys: readonly ContractKey[], principal: Principal): void;
   /** The error of a limit that was run into, counted. */
   exceeded(limit: LimitName, code: LimitCode, message: string, most?: number): LimitExceeded;
   /** The error of operations that come too fast, counted. */
@@ -134,21 +136,14 @@ export class ConnectionQuota {
       'contracts on one connection',
     );
     this.#atMost(
-      usage.contracts + contracts,
-      principal.limits.contracts ?? limits.perPrincipal.contracts,
-      'contracts_per_principal',
-      'contracts in all subscriptions of one principal',
-    );
-    this.#atMost(
       usage.selectionsWith(selection),
       limits.perPrincipal.selections,
       'selections_per_principal',
       'different selections in the subscriptions of one principal',
     );
-    this.#keeper.ask(keys, principal);
+    this.#keeper.want(keys, principal);
     this.#subscriptions++;
     this.#contracts += contracts;
-    usage.contracts += contracts;
     usage.useSelection(selection);
   }
 
@@ -158,7 +153,7 @@ export class ConnectionQuota {
     const usage = this.#keeper.usages.of(principal);
     this.#subscriptions--;
     this.#contracts -= keys.length;
-    usage.contracts -= keys.length;
+    this.#keeper.leave(keys, principal);
     usage.leaveSelection(selection);
     this.#keeper.usages.release(principal);
   }

@@ -65,6 +65,7 @@ function limitsOf(config: Config): AccessLimits {
     perPrincipal: {
       connections: shared(config.MAX_CONNECTIONS_PER_PRINCIPAL),
       contracts: shared(config.MAX_CONTRACTS_PER_PRINCIPAL),
+      unprovenContracts: shared(config.MAX_UNPROVEN_CONTRACTS_PER_PRINCIPAL),
       selections: shared(config.MAX_SELECTIONS_PER_PRINCIPAL),
       operationsInFlight: config.MAX_OPERATIONS_IN_FLIGHT_PER_PRINCIPAL,
       operationsPerSecond: config.MAX_OPERATIONS_PER_SECOND_PER_PRINCIPAL,

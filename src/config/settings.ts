@@ -146,8 +146,13 @@ export const SETTINGS = {
   ),
   MAX_CONTRACTS_PER_PRINCIPAL: setting(
     whole(1, 100_000_000),
-    '200000',
-    'Contracts in all subscriptions of one principal. Not for AUTH=none on a loopback address.',
+    '5000',
+    "One principal's share of the contracts upstream: distinct ones in its subscriptions, and those that linger for it alone. Not for AUTH=none on a loopback address.",
+  ),
+  MAX_UNPROVEN_CONTRACTS_PER_PRINCIPAL: setting(
+    whole(1, 1_000_000),
+    '200',
+    'Contracts that one principal was the first to ask for and that IME has neither accepted nor refused yet. Not for AUTH=none on a loopback address.',
   ),
   MAX_SELECTIONS_PER_PRINCIPAL: setting(
     whole(1, 1_000_000),

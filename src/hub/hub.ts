@@ -19,10 +19,14 @@ export interface Endable {
 
 /** Somebody who is told what becomes of contracts that were asked for. */
 export interface ContractObserver {
-  /** The contract exists, or is no longer held. */
+  /** Who was the first to ask for a contract of which nothing is known yet. */
+  askerOf(key: ContractKey): string | undefined;
+  /** The contract exists. */
   answered(key: ContractKey): void;
   /** IME refuses the contract. */
   refused(key: ContractKey): void;
+  /** The contract is held no longer. */
+  dropped(key: ContractKey): void;
 }
 
 /**
@@ -102,13 +106,33 @@ export class ContractHub implements ContractSink {
     return this.#topics.has(key);
   }
 
+  /** Whether the contract is held for those who want it alone: it is not pinned. */
+  holdsOnDemand(key: ContractKey): boolean {
+    return this.#topics.get(key)?.pinned === false;
+  }
+
+  /** Whether the contract is held although nobody wants it any more. */
+  lingers(key: ContractKey): boolean {
+    return this.#linger.has(key);
+  }
+
+  /** Somebody else asks for contracts that are held and of which nothing is known yet. */
+  askedToo(keys: readonly ContractKey[], asker: string): void {
+    this.#source?.askedToo?.(keys, asker);
+  }
+
   /**
    * Makes room for contracts that are about to be asked for, `most` in all. Others that linger are let go
    * for those not held yet, the longest first.
    *
+   * @param letGo contracts that linger, none of those wanted: they are let go in any case
    * @returns whether there is room; nothing is let go where there cannot be
    */
-  makeRoom(wanted: readonly ContractKey[], most: number): boolean {
+  makeRoom(
+    wanted: readonly ContractKey[],
+    most: number,
+    letGo: readonly ContractKey[] = [],
+  ): boolean {
     const distinct = new Set(wanted);
     let added = 0;
     let kept = 0;
@@ -116,9 +140,12 @@ export class ContractHub implements ContractSink {
       if (!this.#topics.has(key)) added++;
       else if (this.#linger.has(key)) kept++;
     }
-    const excess = this.#topics.size + added - most;
-    if (excess > this.#linger.size - kept) return false;
-    if (excess > 0) this.#drop(this.#linger.takeOldest(excess, (key) => !distinct.has(key)));
+    const excess = this.#topics.size - letGo.length + added - most;
+    if (added > 0 && excess > this.#linger.size - letGo.length - kept) return false;
+    for (const key of letGo) this.#linger.delete(key);
+    this.#drop(letGo);
+    if (added > 0 && excess > 0)
+      this.#drop(this.#linger.takeOldest(excess, (key) => !distinct.has(key)));
     return true;
   }
 
@@ -191,6 +218,10 @@ export class ContractHub implements ContractSink {
     this.#change(topic, topic.state.withStatus(status, cause, position, this.#clock.nowMs()));
   }
 
+  accepted(key: ContractKey): void {
+    this.#observe((observer) => observer.answered(key));
+  }
+
   /** Ends every subscription and releases every contract. */
   close(): void {
     this.#closed = true;
@@ -215,7 +246,9 @@ export class ContractHub implements ContractSink {
       added.push(key);
       return topic;
     });
-    if (added.length > 0) this.#source?.retain(added);
+    // What is asked for in one step is asked for by one.
+    const [first] = added;
+    if (first !== undefined) this.#source?.retain(added, this.#observer?.askerOf(first));
     return topics;
   }
 
@@ -227,7 +260,7 @@ export class ContractHub implements ContractSink {
     if (keys.length === 0) return;
     for (const key of keys) {
       this.#topics.delete(key);
-      this.#observe((observer) => observer.answered(key));
+      this.#observe((observer) => observer.dropped(key));
     }
     this.#source?.release(keys);
   }

@@ -5,8 +5,15 @@ import type { Position } from './position.ts';
 
 /** Where the hub's contracts come from: what the hub needs, declared by the hub. */
 export interface ContractSource {
-  /** The contracts are wanted from now on. Each is named once until it is released. */
-  retain(keys: readonly ContractKey[]): void;
+  /**
+   * The contracts are wanted from now on. Each is named once until it is released.
+   *
+   * @param asker whom they are asked for, so that nobody's are served at the cost of others'; `undefined`
+   *   for the gateway itself
+   */
+  retain(keys: readonly ContractKey[], asker?: string): void;
+  /** Somebody else asks for contracts, retained before, of which nothing is known yet. */
+  askedToo?(keys: readonly ContractKey[], asker: string): void;
   /** Nobody wants the contracts any more: nothing more is told of them. */
   release(keys: readonly ContractKey[]): void;
   /** Why it cannot do its job now, in words; empty where it can. */
@@ -44,6 +51,8 @@ export interface ContractSink {
   state(key: ContractKey, state: NewState): void;
   /** The contract's status changes. */
   status(key: ContractKey, status: NewStatus): void;
+  /** The contract exists, though no state of it may have come yet. */
+  accepted(key: ContractKey): void;
 }
 
 /** A source as an operator sees it. */

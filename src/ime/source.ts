@@ -42,8 +42,12 @@ export class ImeSource implements ContractSource {
     for (const pool of Object.values(this.#pools)) pool.feeds.tellTrouble(trouble);
   }
 
-  retain(keys: readonly ContractKey[]): void {
-    for (const [pool, own] of this.#bySpace(keys)) pool.retain(own);
+  retain(keys: readonly ContractKey[], asker?: string): void {
+    for (const [pool, own] of this.#bySpace(keys)) pool.retain(own, asker);
+  }
+
+  askedToo(keys: readonly ContractKey[], asker: string): void {
+    for (const [pool, own] of this.#bySpace(keys)) pool.askedToo(own, asker);
   }
 
   release(keys: readonly ContractKey[]): void {

@@ -11,6 +11,8 @@ export class RecordingSink implements ContractSink {
     | { readonly key: ContractKey; readonly state: NewState }
     | { readonly key: ContractKey; readonly status: NewStatus }
   )[] = [];
+  /** Contracts that were told to exist. */
+  readonly known = new Set<ContractKey>();
 
   state(key: ContractKey, state: NewState): void {
     this.told.push({ key, state });
@@ -18,6 +20,10 @@ export class RecordingSink implements ContractSink {
 
   status(key: ContractKey, status: NewStatus): void {
     this.told.push({ key, status });
+  }
+
+  accepted(key: ContractKey): void {
+    this.known.add(key);
   }
 
   /** The states of a contract. */

@@ -12,6 +12,8 @@ export class ContractFeed {
   wanted = false;
   /** IME accepted it: by a message, or by its socket staying open. */
   proven = false;
+  /** Who has asked for it, the first few, while nothing is known of it; nobody where it is the gateway's own wish. */
+  askers: readonly string[] = [];
   /** A batch with it was refused and is being searched: it is not dialed otherwise. */
   underSearch = false;
   /** A state has been delivered since it was last asked for. */

@@ -17,6 +17,9 @@ const ACCEPTED: StatusCause = {
   reason: 'IME accepts this contract now; no state has arrived yet.',
 };
 
+/** So many who ask for a contract of which nothing is known yet are remembered. */
+const MOST_ASKERS = 8;
+
 /** The contracts of one key space, wanted or still carried: what is known of each, and what is told. */
 export class ContractFeeds {
   readonly invalid = new InvalidMemory();
@@ -41,12 +44,6 @@ export class ContractFeeds {
   /** Whether the contract is to be carried: wanted, and not refused. */
   usable(key: ContractKey): boolean {
     return (this.#feeds.get(key)?.wanted ?? false) && !this.invalid.has(key);
-  }
-
-  /** Whether any of the contracts is wanted. */
-  anyWanted(keys: Iterable<ContractKey>): boolean {
-    for (const key of keys) if (this.#feeds.get(key)?.wanted) return true;
-    return false;
   }
 
   /** Contracts that IME has accepted before, those that have delivered a state first. */
@@ -75,16 +72,31 @@ export class ContractFeeds {
     return true;
   }
 
-  /** @param trouble why nothing can be asked of IME now */
-  retain(key: ContractKey, trouble: StatusCause | undefined): void {
+  /**
+   * @param trouble why nothing can be asked of IME now
+   * @param asker whom it is asked for; `undefined` for the gateway itself
+   */
+  retain(key: ContractKey, trouble: StatusCause | undefined, asker: string | undefined): void {
     const feed = this.#feeds.get(key) ?? new ContractFeed(key);
     this.#feeds.set(key, feed);
     feed.wanted = true;
+    feed.askers = asker === undefined ? [] : [asker];
+    if (feed.proven) this.#sink.accepted(key);
     feed.delivered = false;
     feed.unreadable = false;
     if (this.invalid.has(key)) this.#tell(feed, 'INVALID', REFUSED);
     else if (feed.last !== undefined && feed.isCarried) this.#deliverLast(feed, feed.last);
     else this.#tell(feed, 'PENDING', trouble ?? AWAITING_STATE);
+  }
+
+  /** Somebody else asks for a contract as well. @returns whether that may change how soon it is dialed */
+  askedToo(key: ContractKey, asker: string): boolean {
+    const feed = this.#feeds.get(key);
+    if (feed === undefined || feed.proven || !this.usable(key)) return false;
+    const { askers } = feed;
+    if (askers.length === 0 || askers.length >= MOST_ASKERS || askers.includes(asker)) return false;
+    feed.askers = [...askers, asker];
+    return feed.underSearch;
   }
 
   release(key: ContractKey): void {
@@ -182,6 +194,15 @@ export class ContractFeeds {
     }
   }
 
+  /** `shard` is not going to dial with its contracts after all. */
+  withdraw(shard: Shard): void {
+    for (const key of shard.keys) {
+      const feed = this.#feeds.get(key);
+      feed?.shards.delete(shard);
+      if (feed !== undefined) this.#forgetIfUnused(feed);
+    }
+  }
+
   /** Tells the subscribers of every contract that no open socket carries why that is so. */
   tellTrouble(cause: StatusCause): void {
     for (const feed of this.wanted()) if (!feed.isCarried) this.#tellLost(feed, cause);
@@ -192,7 +213,9 @@ export class ContractFeeds {
   }
 
   #prove(feed: ContractFeed): void {
+    if (!feed.proven && feed.wanted) this.#sink.accepted(feed.key);
     feed.proven = true;
+    feed.askers = [];
     this.invalid.forget(feed.key);
   }
 

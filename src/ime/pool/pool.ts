@@ -1,5 +1,6 @@
 import type { ContractKey, KeySpace } from '../../contract/key.ts';
 import type { ContractSink } from '../../hub/source.ts';
+import type { DialTurn } from '../sockets/dial-gate.ts';
 import { describeEnd, throttledForMs } from '../sockets/failure.ts';
 import {
   type DecodedMessage,
@@ -8,14 +9,16 @@ import {
   type ShardOwner,
 } from '../sockets/shard.ts';
 import type { Upstream } from '../sockets/upstream.ts';
+import { byAsker } from './askers.ts';
 import { ContractFeeds } from './feeds.ts';
+import { areDoubted, newcomers } from './newcomers.ts';
 import {
   type JudgedPool,
   type ProbeAnswer,
   probeAnswer,
   type RefusalJudge,
 } from './refusal-judge.ts';
-import { outdated, shardLoads } from './shard-loads.ts';
+import { outdated, replacedSinceMs, shardLoads } from './shard-loads.ts';
 import { packShards, planCompaction } from './shard-plan.ts';
 import { ShardSizing } from './shard-sizing.ts';
 
@@ -35,7 +38,6 @@ export class ImePool implements ShardOwner, JudgedPool {
   /** Shards that are being replaced, by the one that replaces them. */
   readonly #replacements = new Map<Shard, readonly Shard[]>();
   readonly #probes = new Map<Shard, (answer: ProbeAnswer) => void>();
-  readonly #retests = new Set<Shard>();
   readonly #sizing: ShardSizing;
   #cancelPlan: (() => void) | undefined;
   #planAtMs = 0;
@@ -58,9 +60,17 @@ export class ImePool implements ShardOwner, JudgedPool {
     return this.#shards;
   }
 
-  retain(keys: readonly ContractKey[]): void {
-    for (const key of keys) this.feeds.retain(key, this.#judge.trouble);
+  retain(keys: readonly ContractKey[], asker: string | undefined): void {
+    for (const key of keys) this.feeds.retain(key, this.#judge.trouble, asker);
     this.#planIn(GATHER_MS);
+  }
+
+  /** Somebody else asks for contracts: those that are searched with others' are tried for them, too. */
+  askedToo(keys: readonly ContractKey[], asker: string): void {
+    const searched = keys.filter((key) => this.feeds.askedToo(key, asker));
+    for (const packed of packShards(searched, this.#sizing.bounds)) {
+      this.#judge.tryOut(this, { asker, keys: packed });
+    }
   }
 
   release(keys: readonly ContractKey[]): void {
@@ -69,13 +79,13 @@ export class ImePool implements ShardOwner, JudgedPool {
   }
 
   /**
-   * Dials some contracts on a socket of their own, past a held gate. Accepted, the socket stays and
-   * carries them, unless others carry them all already.
+   * Dials some contracts on a socket of their own. Accepted, the socket stays and carries them, unless
+   * others carry them all already.
    */
-  probe(keys: readonly ContractKey[]): Promise<ProbeAnswer> {
+  probe(keys: readonly ContractKey[], turn: DialTurn): Promise<ProbeAnswer> {
     if (this.#closed) return Promise.resolve('unanswered');
     return new Promise((resolve) => {
-      const shard = this.#add(keys, true);
+      const shard = this.#add(keys, turn);
       this.#probes.set(shard, resolve);
       shard.dial();
     });
@@ -89,7 +99,7 @@ export class ImePool implements ShardOwner, JudgedPool {
     const { current } = this.#upstream.credentials;
     const shards = [...this.#shards].filter((shard) => !this.#probes.has(shard));
     for (const [shard, keys] of outdated(shards, this.#replacements, current, this.feeds)) {
-      const next = this.#add(keys, false);
+      const next = this.#add(keys);
       this.#replacements.set(next, [shard]);
       next.dial();
     }
@@ -106,7 +116,7 @@ export class ImePool implements ShardOwner, JudgedPool {
     this.#cancelPlan?.();
     for (const shard of this.#shards) shard.close();
     for (const answer of this.#probes.values()) answer('unanswered');
-    for (const own of [this.#probes, this.#retests, this.#replacements, this.#shards]) own.clear();
+    for (const own of [this.#probes, this.#replacements, this.#shards]) own.clear();
     this.feeds.clear();
   }
 
@@ -125,7 +135,6 @@ export class ImePool implements ShardOwner, JudgedPool {
   shardAccepted(shard: Shard): void {
     this.#judge.accepted(shard.dialedAtMs, shard.form);
     this.feeds.accepted(shard);
-    this.#retests.delete(shard);
     if (this.#probes.has(shard)) {
       if (this.feeds.carriedByOthers(shard, (other) => other.isAccepted)) {
         this.#discard(shard, 'the probe was answered');
@@ -152,12 +161,6 @@ export class ImePool implements ShardOwner, JudgedPool {
     if (this.#probes.has(shard)) {
       this.#discard(shard, reason);
       this.#answerProbe(shard, probeAnswer(failure));
-    } else if (this.#retests.has(shard)) {
-      this.#discard(shard, reason);
-      for (const key of shard.keys) {
-        if (failure.class === 'ambiguous') this.feeds.convict(key);
-        else this.feeds.invalid.postpone(key, this.#upstream.clock.monotonicMs());
-      }
     } else if (failure.class === 'ambiguous' || failure.class === 'token') {
       this.#refused(shard, failure, tokenChanged);
     } else if (failure.class === 'tooLong') {
@@ -178,13 +181,30 @@ export class ImePool implements ShardOwner, JudgedPool {
   #refused(shard: Shard, failure: ShardFailure, tokenChanged: boolean): void {
     const reason = describeEnd(failure.end);
     const batch = [...shard.keys].filter((key) => this.feeds.get(key)?.shards.has(shard));
+    const askers = byAsker(batch, this.feeds, this.#judge);
     this.#discard(shard, reason);
-    // The token that was refused is not the one in force any more, or nobody wants some of these
-    // contracts any more: another dial, with what is left, tells more than a search.
-    const isOutdated = this.#upstream.isOutdated(shard.credential);
-    if (tokenChanged || isOutdated || !batch.every((key) => this.feeds.usable(key))) return;
-    this.feeds.search(batch, true);
-    this.#judge.refused(this, batch, failure.class === 'token');
+    // The token that was refused is not the one in force any more.
+    if (tokenChanged || this.#upstream.isOutdated(shard.credential)) return;
+    const isTokenOnly = failure.class === 'token';
+    if (!isTokenOnly) this.#judge.dialedInVain(askers);
+    // Nobody wants some of these contracts any more: another dial, with what is left, tells more than a search.
+    if (batch.every((key) => this.feeds.usable(key))) {
+      this.feeds.search(batch, true);
+      this.#judge.refused(this, batch, isTokenOnly);
+    }
+    this.#withdraw();
+  }
+
+  /** What waits to be dialed for askers who have come into doubt waits for their turn instead. */
+  #withdraw(): void {
+    for (const shard of this.#shards) {
+      const isNew = shard.state === 'queued' && shard.failure === undefined;
+      if (!isNew || this.#probes.has(shard)) continue;
+      if (!areDoubted(shard.keys, this.feeds, this.#judge)) continue;
+      this.#shards.delete(shard);
+      shard.close();
+      this.feeds.withdraw(shard);
+    }
   }
 
   #retry(shard: Shard, reason: string): void {
@@ -198,8 +218,8 @@ export class ImePool implements ShardOwner, JudgedPool {
     shard.retry(usable);
   }
 
-  #add(keys: Iterable<ContractKey>, probe: boolean): Shard {
-    const shard = new Shard(this.#upstream, this, this.space, keys, probe);
+  #add(keys: Iterable<ContractKey>, turn: DialTurn = 'ordinary'): Shard {
+    const shard = new Shard(this.#upstream, this, this.space, keys, turn);
     this.#shards.add(shard);
     for (const key of shard.keys) this.feeds.get(key)?.shards.add(shard);
     return shard;
@@ -207,7 +227,6 @@ export class ImePool implements ShardOwner, JudgedPool {
 
   #discard(shard: Shard, reason: string): void {
     this.#shards.delete(shard);
-    this.#retests.delete(shard);
     this.#replacements.delete(shard);
     shard.close();
     this.feeds.lose(shard, shard.keys, true, reason);
@@ -238,16 +257,10 @@ export class ImePool implements ShardOwner, JudgedPool {
     const nowMs = this.#upstream.clock.monotonicMs();
     for (const shard of this.#shards) {
       if (this.#probes.has(shard)) continue;
-      if (this.#retests.has(shard) && this.feeds.anyWanted(shard.keys)) continue;
-      const newer = (other: Shard) => other.id > shard.id && other.settledAtMs !== undefined;
-      if (!this.feeds.carriedByOthers(shard, newer)) continue;
-      let closeAtMs = nowMs;
-      for (const key of shard.keys) {
-        for (const other of this.feeds.get(key)?.shards ?? []) {
-          if (newer(other)) closeAtMs = Math.max(closeAtMs, (other.settledAtMs ?? 0) + OVERLAP_MS);
-        }
-      }
-      if (closeAtMs > nowMs) this.#planIn(closeAtMs - nowMs);
+      const sinceMs = replacedSinceMs(shard, this.feeds);
+      if (sinceMs === undefined) continue;
+      const closeInMs = sinceMs === 0 ? 0 : sinceMs + OVERLAP_MS - nowMs;
+      if (closeInMs > 0) this.#planIn(closeInMs);
       else this.#discard(shard, 'its contracts have moved to another connection');
     }
     // An old shard may have had to stay, for a contract that was asked for again meanwhile: it is an
@@ -257,27 +270,15 @@ export class ImePool implements ShardOwner, JudgedPool {
     }
   }
 
-  /** Opens shards for what nothing carries: contracts not proven apart from those that are. */
+  /** Sees to what nothing carries. */
   #placeNew(): void {
-    const proven: ContractKey[] = [];
-    const unproven: ContractKey[] = [];
     const nowMs = this.#upstream.clock.monotonicMs();
-    for (const feed of this.feeds.wanted()) {
-      if (feed.shards.size > 0 || feed.underSearch) continue;
-      const retestAtMs = this.feeds.invalid.retestAtMs(feed.key);
-      if (retestAtMs === undefined) (feed.proven ? proven : unproven).push(feed.key);
-      else if (retestAtMs > nowMs) this.#planIn(retestAtMs - nowMs);
-      else {
-        const shard = this.#add([feed.key], false);
-        this.#retests.add(shard);
-        shard.dial();
-      }
-    }
-    const bounds = this.#sizing.bounds;
-    for (const keys of [...packShards(proven, bounds), ...packShards(unproven, bounds)]) {
-      this.#add(keys, false).dial();
-    }
-    if (unproven.length > 0) this.#judge.asked(this, unproven);
+    const found = newcomers(this.feeds, this.#judge, this.#sizing.bounds, nowMs);
+    for (const keys of found.dialed) this.#add(keys).dial();
+    for (const contracts of found.tried) this.#judge.tryOut(this, contracts);
+    for (const key of found.retested) this.#judge.retest(this, key);
+    if (found.nextRetestInMs !== undefined) this.#planIn(found.nextRetestInMs);
+    if (found.unproven.length > 0) this.#judge.asked(this, found.unproven);
   }
 
   /** Brings contracts together on fewer sockets, make before break. */
@@ -291,7 +292,7 @@ export class ImePool implements ShardOwner, JudgedPool {
     ).length;
     const compaction = planCompaction(idle, busy, needed, bounds);
     for (const keys of compaction?.open ?? []) {
-      const shard = this.#add(keys, false);
+      const shard = this.#add(keys);
       this.#replacements.set(shard, compaction?.replaced ?? []);
       shard.dial();
     }

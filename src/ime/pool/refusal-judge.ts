@@ -1,7 +1,9 @@
 import type { StatusCause } from '../../contract/contract-status.ts';
 import type { ContractKey } from '../../contract/key.ts';
 import type { AuthorizationForm } from '../protocol/endpoints.ts';
+import type { DialTurn } from '../sockets/dial-gate.ts';
 import type { ShardFailure } from '../sockets/shard.ts';
+import type { AskedContracts, AskerRecords } from './askers.ts';
 import type { ContractFeeds } from './feeds.ts';
 
 /**
@@ -14,17 +16,23 @@ export type ProbeAnswer = 'accepted' | 'refused' | 'tokenRefused' | 'unanswered'
 export interface JudgedPool {
   readonly feeds: ContractFeeds;
   /** Dials some contracts on a socket of their own. */
-  probe(keys: readonly ContractKey[]): Promise<ProbeAnswer>;
+  probe(keys: readonly ContractKey[], turn: DialTurn): Promise<ProbeAnswer>;
   /** The search that held these contracts back is over. */
   searched(batch: readonly ContractKey[]): void;
 }
 
-/** Finds out what a refusal means; the pool hands it what was refused. */
-export interface RefusalJudge {
+/** Finds out what a refusal means; the pool hands it what was refused, and what may well be. */
+export interface RefusalJudge extends AskerRecords {
   /** Why nothing is dialed for now; `undefined` while dialing goes on. */
   readonly trouble: StatusCause | undefined;
   /** A batch was refused: its token (surely, where `tokenOnly`), or one of its contracts. */
   refused(pool: JudgedPool, batch: readonly ContractKey[], tokenOnly: boolean): void;
+  /** A dial for these askers was refused, and may have cost IME a dial for nothing. */
+  dialedInVain(askers: readonly AskedContracts[]): void;
+  /** Contracts of one asker are to be dialed when it is the asker's turn, and searched where they are refused. */
+  tryOut(pool: JudgedPool, contracts: AskedContracts): void;
+  /** A contract that was refused some time ago is to be tried again. */
+  retest(pool: JudgedPool, key: ContractKey): void;
   /**
    * IME accepted something: so it accepts the token.
    *

@@ -41,6 +41,22 @@ export function shardLoads(
 }
 
 /**
+ * Since when newer shards have carried every contract of a shard that is to be carried, by the monotonic
+ * clock: the latest of them. 0 where there is none to carry; `undefined` while some are not carried.
+ */
+export function replacedSinceMs(shard: Shard, feeds: ContractFeeds): number | undefined {
+  const isNewer = (other: Shard) => other.id > shard.id && other.settledAtMs !== undefined;
+  if (!feeds.carriedByOthers(shard, isNewer)) return undefined;
+  let sinceMs = 0;
+  for (const key of shard.keys) {
+    for (const other of feeds.get(key)?.shards ?? []) {
+      if (isNewer(other)) sinceMs = Math.max(sinceMs, other.settledAtMs ?? 0);
+    }
+  }
+  return sinceMs;
+}
+
+/**
  * The shards that were dialed with a credential that ends, where another one is in force, and what each of them
  * carries that is still wanted.
  */

@@ -24,6 +24,11 @@ export function isolate(batch: readonly ContractKey[]): Isolation {
   return convictLast({ suspects: batch, ...nothing }, false);
 }
 
+/** The search in a batch that has not been dialed yet: its first probe is the whole of it. */
+export function tryOut(batch: readonly ContractKey[]): Isolation {
+  return { suspects: [], untested: batch, good: [], refused: [], inferred: new Set() };
+}
+
 /** The same search with some contracts known to be good by other means, the canary's for one. */
 export function withGood(isolation: Isolation, known: ReadonlySet<ContractKey>): Isolation {
   const unknown = (keys: readonly ContractKey[]) => keys.filter((key) => !known.has(key));

@@ -2,48 +2,58 @@ import type { StatusCause } from '../../contract/contract-status.ts';
 import type { ContractKey } from '../../contract/key.ts';
 import { backoffMs } from '../../lib/backoff.ts';
 import { sleep } from '../../lib/clock.ts';
+import { RecentMap } from '../../lib/recent-map.ts';
+import { type AskedContracts, apartOrTogether, byAsker, OWN } from '../pool/askers.ts';
 import type { JudgedPool, ProbeAnswer, RefusalJudge } from '../pool/refusal-judge.ts';
 import type { AuthorizationForm } from '../protocol/endpoints.ts';
 import type { Upstream } from '../sockets/upstream.ts';
-import { chooseCanaries, type RefusedBatch, type Single, singles } from './canaries.ts';
-import { afterProbe, type Isolation, isolate, nextProbe, withGood } from './isolation.ts';
+import { chooseCanaries, type RefusedBatch, type Single } from './canaries.ts';
+import { DialBudget } from './dial-budget.ts';
 import { type RefusalState, TROUBLE } from './refusal-state.ts';
+import type { TokenWitness } from './search.ts';
+import { Searches } from './searches.ts';
+import { TokenWait } from './token-wait.ts';
 
-/** Dials of one search before it rests. */
-const MOST_DIALS_IN_A_ROW = 64;
-const SEARCH_REST_MS = 60_000;
-const TOKEN_PROBE_FIRST_MS = 30_000;
-const TOKEN_PROBE_CAP_MS = 5 * 60_000;
-/** The least time between probes that new wishes cause while everything is refused. */
-const ASKED_SPACING_MS = 2_000;
+/** For how long those are in doubt whose contracts IME has refused, in milliseconds. */
+const DOUBT_MS = 10 * 60_000;
+/** How many of them are remembered: who was refused longest ago is forgotten first. */
+const MOST_DOUBTED = 10_000;
+
+/** A batch that was refused, before it is known what that means. */
+interface Inquiry extends RefusedBatch {
+  readonly tokenOnly: boolean;
+  /** By the monotonic clock. */
+  readonly refusedAtMs: number;
+}
 
 /**
- * Finds out what a refusal means, one batch after the other. IME answers a bad token and an unknown
- * contract alike, so first contracts that it accepted before are dialed alone (canaries). If they are
- * accepted, the batch is searched; if not, nothing is dialed but a probe now and then.
+ * Finds out what a refusal means. IME answers a bad token and an unknown contract alike, so first contracts
+ * that it accepted before are dialed alone (canaries). If they are accepted, the batch is searched while
+ * everything else is dialed as usual; if not, nothing is dialed but a probe now and then.
  */
-export class Refusals implements RefusalJudge {
+export class Refusals implements RefusalJudge, TokenWitness {
   readonly #upstream: Upstream;
   readonly #pools: () => readonly JudgedPool[];
-  readonly #batches: RefusedBatch[] = [];
+  readonly #budget: DialBudget;
+  readonly #searches: Searches;
+  readonly #wait: TokenWait;
+  readonly #inquiries: Inquiry[] = [];
+  /** When IME refused contracts of somebody last, by the monotonic clock. */
+  readonly #doubted = new RecentMap<string, number>(MOST_DOUBTED);
   readonly #abort = new AbortController();
   #state: RefusalState = 'clear';
   #running = false;
-  /** When the latest dial that IME accepted was started. */
   #tokenProvenAtMs = Number.NEGATIVE_INFINITY;
-  #wake = new AbortController();
-  #askedSince: Single[] = [];
-  #lastProbeAtMs = Number.NEGATIVE_INFINITY;
-  #probesTurn = 0;
 
   /** @param pools both pools: a contract of either can be the canary */
   constructor(upstream: Upstream, pools: () => readonly JudgedPool[]) {
     this.#upstream = upstream;
     this.#pools = pools;
-  }
-
-  get state(): RefusalState {
-    return this.#state;
+    this.#budget = new DialBudget(upstream.clock);
+    this.#searches = new Searches(upstream, this.#budget, this, () => {
+      if (this.#state === 'searching') this.#setState('clear');
+    });
+    this.#wait = new TokenWait(upstream, pools, this, this.#abort.signal);
   }
 
   get trouble(): StatusCause | undefined {
@@ -55,34 +65,111 @@ export class Refusals implements RefusalJudge {
     return known;
   }
 
+  get tokenProvenAtMs(): number {
+    return this.#tokenProvenAtMs;
+  }
+
+  inDoubt(asker: string): boolean {
+    const sinceMs = this.#doubted.get(asker) ?? Number.NEGATIVE_INFINITY;
+    return sinceMs > this.#upstream.clock.monotonicMs() - DOUBT_MS;
+  }
+
+  dialsFor(asker: string): number {
+    return this.#budget.dialsFor(asker);
+  }
+
+  dialedInVain(askers: readonly AskedContracts[]): void {
+    const most = askers.at(-1);
+    if (most === undefined) return;
+    this.#budget.count(most.asker);
+    if (askers.length === 1) this.#doubt(most.asker);
+  }
+
+  doubt(pool: JudgedPool, keys: readonly ContractKey[]): void {
+    for (const { asker } of byAsker(keys, pool.feeds, this)) this.#doubt(asker);
+  }
+
   refused(pool: JudgedPool, keys: readonly ContractKey[], tokenOnly: boolean): void {
-    const batch = { pool, keys, tokenOnly, refusedAtMs: this.#upstream.clock.monotonicMs() };
-    this.#batches.push(batch);
+    this.suspect({ pool, keys }, tokenOnly);
+  }
+
+  suspect({ pool, keys }: RefusedBatch, tokenOnly: boolean): void {
+    const refusedAtMs = this.#upstream.clock.monotonicMs();
+    this.#inquiries.push({ pool, keys, tokenOnly, refusedAtMs });
     // Until it is known what is at fault, no other dial may run into the same wall.
-    this.#upstream.gate.hold();
+    this.#hold();
     if (!this.#running) void this.#run();
+  }
+
+  tryOut(pool: JudgedPool, { asker, keys }: AskedContracts): void {
+    const nothing = { refusedAtMs: undefined, good: new Set<ContractKey>() };
+    this.#searches.start({ pool, asker, keys, purpose: 'search', ...nothing });
+  }
+
+  retest(pool: JudgedPool, key: ContractKey): void {
+    const nothing = { refusedAtMs: undefined, good: new Set<ContractKey>() };
+    const asker = byAsker([key], pool.feeds, this)[0]?.asker ?? OWN;
+    this.#searches.start({ pool, asker, keys: [key], purpose: 'retest', ...nothing });
   }
 
   accepted(dialedAtMs: number, form: AuthorizationForm): void {
     this.#upstream.authorization.accepted(form);
     this.#tokenProvenAtMs = Math.max(this.#tokenProvenAtMs, dialedAtMs);
     this.#upstream.gate.setTrusting(true);
-    if (this.#state === 'searching') this.#upstream.gate.resume();
   }
 
   asked(pool: JudgedPool, keys: readonly ContractKey[]): void {
-    if (this.#state !== 'allRefused') return;
-    this.#askedSince = keys.map((key) => ({ pool, key }));
-    this.#wake.abort();
+    if (this.#state === 'allRefused') this.#wait.asked(pool, byAsker(keys, pool.feeds, this));
   }
 
-  /** There is another token: it is tried at once. */
+  /** There is another token: it is tried at once, and what was refused with the last one counts no more. */
   tokenChanged(): void {
-    if (this.trouble !== undefined) this.#wake.abort();
+    this.#searches.abort();
+    if (this.trouble !== undefined) this.#wait.wake();
+  }
+
+  /** @returns the canary that was accepted, or what the refusal of all of them means */
+  async askCanaries(
+    batch: RefusedBatch,
+    most = 3,
+  ): Promise<Single | 'tokenRefused' | 'allRefused'> {
+    const { canaries, sure } = chooseCanaries(batch, this.#pools(), this, most);
+    for (const canary of canaries) {
+      const answer = await this.answered(canary);
+      if (answer === 'accepted') return canary;
+      if (answer === 'tokenRefused') return 'tokenRefused';
+    }
+    return sure ? 'tokenRefused' : 'allRefused';
+  }
+
+  /** Dials one contract, past everything that waits, until IME answers: a transient failure is no answer. */
+  async answered({
+    pool,
+    key,
+  }: Single): Promise<Exclude<ProbeAnswer, 'unanswered' | 'unreachable'>> {
+    for (let attempt = 0; ; attempt++) {
+      this.#budget.count(OWN);
+      const answer = await pool.probe([key], 'probe');
+      this.#abort.signal.throwIfAborted();
+      if (answer !== 'unanswered' && answer !== 'unreachable') return answer;
+      const waitMs = backoffMs(attempt, answer === 'unreachable');
+      await sleep(this.#upstream.clock, waitMs, this.#abort.signal);
+    }
   }
 
   close(): void {
     this.#abort.abort();
+    this.#searches.close();
+    this.#budget.close();
+  }
+
+  #doubt(asker: string): void {
+    if (asker !== OWN) this.#doubted.set(asker, this.#upstream.clock.monotonicMs());
+  }
+
+  #hold(): void {
+    this.#upstream.gate.hold();
+    this.#budget.pause();
   }
 
   #setState(state: RefusalState): void {
@@ -101,176 +188,76 @@ export class Refusals implements RefusalJudge {
   async #run(): Promise<void> {
     this.#running = true;
     try {
-      for (let batch = this.#batches.shift(); batch !== undefined; batch = this.#batches.shift()) {
+      for (let batch = this.#inquiries.shift(); batch; batch = this.#inquiries.shift()) {
         await this.#judge(batch);
       }
-      this.#setState('clear');
-      this.#upstream.gate.resume();
     } catch (error) {
       if (!this.#abort.signal.aborted) {
         this.#upstream.log.error({ error }, 'the inquiry into a refusal failed');
       }
-    } finally {
-      this.#running = false;
     }
+    this.#running = false;
+    if (this.#abort.signal.aborted) return;
+    this.#setState(this.#searches.size > 0 ? 'searching' : 'clear');
+    this.#upstream.gate.resume();
+    this.#budget.resume();
   }
 
-  async #judge(batch: RefusedBatch): Promise<void> {
-    let good: ReadonlySet<ContractKey> = new Set();
-    if (batch.tokenOnly || this.#tokenProvenAtMs < batch.refusedAtMs) {
-      this.#setState('asking');
-      const answer = await this.#whoIsAtFault(batch);
-      if (answer === 'otherForm') {
-        // The batch was never at fault: it is dialed once more, as a whole.
-        batch.pool.searched(batch.keys);
-        return;
-      }
-      if (typeof answer === 'string') {
-        this.#upstream.credentials.refused(this.#upstream.credentials.current);
-        await this.#waitForToken(batch, answer);
-        // With the token good again the batch is dialed as a whole: it may never have been at fault.
-        batch.pool.searched(batch.keys);
-        return;
-      }
-      if (answer.pool === batch.pool) good = new Set([answer.key]);
+  async #judge(batch: Inquiry): Promise<void> {
+    if (!batch.tokenOnly && this.#tokenProvenAtMs >= batch.refusedAtMs) {
+      this.#search(batch, undefined);
+      return;
     }
-    this.#setState('searching');
-    this.#upstream.gate.resume();
-    await this.#search(batch, good);
-    batch.pool.searched(batch.keys);
+    this.#setState('asking');
+    const answer = await this.#whoIsAtFault(batch);
+    if (typeof answer !== 'string') {
+      this.#search(batch, answer);
+      return;
+    }
+    if (answer !== 'otherForm') {
+      this.#upstream.credentials.refused(this.#upstream.credentials.current);
+      this.#searches.abort();
+      this.#doubted.clear();
+      this.#setState(answer);
+      this.#hold();
+      await this.#wait.forToken(batch, () => this.#setState('tokenRefused'));
+    }
+    // Their contracts may never have been at fault: they are dialed once more, as a whole.
+    for (const one of [batch, ...this.#inquiries.splice(0)]) one.pool.searched(one.keys);
   }
 
   /** What the refusal of a batch means, the form of the token's header among it. */
   async #whoIsAtFault(
-    batch: RefusedBatch,
+    batch: Inquiry,
   ): Promise<Single | 'tokenRefused' | 'allRefused' | 'otherForm'> {
+    const { pool, keys, tokenOnly } = batch;
     const { authorization, credentials } = this.#upstream;
     // Nothing was ever accepted: before many contracts are asked one by one, one is asked in the other form.
     const isOpen = authorization.isOpen && credentials.current !== undefined;
     if (isOpen) {
-      const [key] = batch.keys;
+      const [key] = keys;
       authorization.flip();
-      if (key !== undefined) {
-        const answer = await this.#answered(batch.pool, [key]);
-        if (answer === 'accepted') return 'otherForm';
+      if (key !== undefined && (await this.answered({ pool, key })) === 'accepted') {
+        return 'otherForm';
       }
       authorization.flip();
     }
     // A bad token costs four dials in all.
-    return batch.tokenOnly ? 'tokenRefused' : this.#askCanaries(batch, isOpen ? 2 : 3);
+    return tokenOnly ? 'tokenRefused' : this.askCanaries(batch, isOpen ? 2 : 3);
   }
 
-  /** @returns the canary that was accepted, or what the refusal of all of them means */
-  async #askCanaries(
-    batch: RefusedBatch,
-    most: number,
-  ): Promise<Single | 'tokenRefused' | 'allRefused'> {
-    const { canaries, sure } = chooseCanaries(batch, this.#pools(), most);
-    for (const canary of canaries) {
-      const answer = await this.#answered(canary.pool, [canary.key]);
-      if (answer === 'accepted') return canary;
-      if (answer === 'tokenRefused') return 'tokenRefused';
+  /** Searches a batch, for each who asked for some of it apart, where they are few. */
+  #search({ pool, keys, refusedAtMs }: Inquiry, canary: Single | undefined): void {
+    const good = new Set(canary?.pool === pool ? [canary.key] : []);
+    if (keys.some((key) => pool.feeds.get(key)?.proven && !good.has(key))) {
+      this.#searches.start({ pool, asker: OWN, keys, purpose: 'own', refusedAtMs, good });
+      return;
     }
-    return sure ? 'tokenRefused' : 'allRefused';
-  }
-
-  /** Probes now and then until one is accepted, or nothing is wanted any more. */
-  async #waitForToken(batch: RefusedBatch, state: 'tokenRefused' | 'allRefused'): Promise<void> {
-    this.#setState(state);
-    this.#upstream.gate.hold();
-    for (let turn = 0; ; turn++) {
-      const cap = Math.min(TOKEN_PROBE_CAP_MS, TOKEN_PROBE_FIRST_MS * 2 ** turn);
-      const asked = await this.#sleepUnlessWoken(cap * (0.8 + 0.4 * Math.random()));
-      this.#upstream.credentials.reread();
-      const candidate = asked ?? this.#tokenProbe(batch);
-      if (candidate === undefined) return;
-      this.#lastProbeAtMs = this.#upstream.clock.monotonicMs();
-      // The contract that was asked for in the other form may have been unknown: the forms take turns.
-      this.#upstream.authorization.flip();
-      const answer = await this.#answered(candidate.pool, [candidate.key]);
-      if (answer === 'accepted') return;
-      this.#upstream.credentials.refused(this.#upstream.credentials.current);
-      if (answer === 'tokenRefused') this.#setState('tokenRefused');
+    const groups = apartOrTogether(byAsker(keys, pool.feeds, this));
+    const isKnownBad = groups.length === 1;
+    for (const group of groups) {
+      const known = isKnownBad ? { refusedAtMs, good } : { refusedAtMs: undefined, good };
+      this.#searches.start({ pool, ...group, purpose: 'search', ...known });
     }
-  }
-
-  /** The contracts that tell most about the token take turns: any one of them may be delisted. */
-  #tokenProbe(batch: RefusedBatch): Single | undefined {
-    const pools = this.#pools();
-    const proven = pools.flatMap((pool) => singles(pool, pool.feeds.provenKeys()));
-    const unproven = pools.flatMap((pool) => singles(pool, pool.feeds.unprovenKeys()));
-    const wanted = singles(
-      batch.pool,
-      batch.keys.filter((key) => batch.pool.feeds.usable(key)),
-    );
-    const candidates = [proven, unproven, wanted].find((list) => list.length > 0);
-    return candidates?.[this.#probesTurn++ % candidates.length];
-  }
-
-  /** @returns a contract that was asked for meanwhile, where that is what ended the sleep */
-  async #sleepUnlessWoken(ms: number): Promise<Single | undefined> {
-    const signal = AbortSignal.any([this.#abort.signal, this.#wake.signal]);
-    await sleep(this.#upstream.clock, ms, signal).catch(() => {});
-    this.#abort.signal.throwIfAborted();
-    // What wakes during the probe that follows is not lost: the next sleep ends at once.
-    this.#wake = new AbortController();
-    const asked = this.#askedSince.at(-1);
-    this.#askedSince = [];
-    if (asked !== undefined) {
-      await this.#sleep(
-        this.#lastProbeAtMs + ASKED_SPACING_MS - this.#upstream.clock.monotonicMs(),
-      );
-    }
-    return asked;
-  }
-
-  async #search(batch: RefusedBatch, good: ReadonlySet<ContractKey>): Promise<void> {
-    let isolation: Isolation = withGood(isolate(batch.keys), good);
-    let convicted = 0;
-    let lastRefusedAtMs = batch.refusedAtMs;
-    for (let dials = 1; ; dials++) {
-      const probe = nextProbe(isolation);
-      const open = [...isolation.suspects, ...isolation.untested];
-      const over = probe === undefined || !open.some((key) => batch.pool.feeds.usable(key));
-      // The token may have died in the middle: nobody is convicted by a refusal after its last proof.
-      if (over && convicted < isolation.refused.length && this.#tokenProvenAtMs < lastRefusedAtMs) {
-        if (typeof (await this.#askCanaries(batch, 3)) === 'string') {
-          this.refused(batch.pool, batch.keys, false);
-          return;
-        }
-      }
-      if (this.#tokenProvenAtMs >= lastRefusedAtMs) {
-        for (const key of isolation.refused.slice(convicted)) {
-          batch.pool.feeds.convict(key, isolation.inferred.has(key));
-        }
-        convicted = isolation.refused.length;
-      }
-      if (over) return;
-      if (dials % MOST_DIALS_IN_A_ROW === 0) await this.#sleep(SEARCH_REST_MS);
-      const answer = await this.#answered(batch.pool, probe);
-      if (answer === 'tokenRefused') {
-        this.refused(batch.pool, batch.keys, true);
-        return;
-      }
-      if (answer === 'refused') lastRefusedAtMs = this.#upstream.clock.monotonicMs();
-      isolation = afterProbe(isolation, answer === 'accepted');
-    }
-  }
-
-  /** Probes until IME answers: a transient failure is no answer. */
-  async #answered(
-    pool: JudgedPool,
-    keys: readonly ContractKey[],
-  ): Promise<Exclude<ProbeAnswer, 'unanswered' | 'unreachable'>> {
-    for (let attempt = 0; ; attempt++) {
-      const answer = await pool.probe(keys);
-      this.#abort.signal.throwIfAborted();
-      if (answer !== 'unanswered' && answer !== 'unreachable') return answer;
-      await this.#sleep(backoffMs(attempt, answer === 'unreachable'));
-    }
-  }
-
-  async #sleep(ms: number): Promise<void> {
-    if (ms > 0) await sleep(this.#upstream.clock, ms, this.#abort.signal);
   }
 }

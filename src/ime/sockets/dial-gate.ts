@@ -5,8 +5,14 @@ const MOST_AT_ONCE = 2;
 /** The least time between two dials, in milliseconds. */
 const SPACING_MS = 100;
 
+/**
+ * How a dial waits for its turn: a `probe` decides about all others and neither waits behind them nor for
+ * them; one of a `search` goes when no `ordinary` one waits.
+ */
+export type DialTurn = 'probe' | 'ordinary' | 'search';
+
 interface Request {
-  readonly probe: boolean;
+  readonly turn: DialTurn;
   readonly start: (done: () => void) => void;
 }
 
@@ -78,11 +84,10 @@ export class DialGate {
    * Waits for a turn.
    *
    * @param start called when it has come; it calls `done` once the handshake is over, either way
-   * @param probe whether it passes while the gate is held
    * @returns gives the place up; harmless after the turn has come
    */
-  request(start: (done: () => void) => void, probe: boolean): () => void {
-    const request = { probe, start };
+  request(start: (done: () => void) => void, turn: DialTurn): () => void {
+    const request = { turn, start };
     this.#waiting.add(request);
     this.#advance();
     return () => this.#waiting.delete(request);
@@ -122,11 +127,15 @@ export class DialGate {
 
   #next(): Request | undefined {
     if (this.#closed) return undefined;
-    // A probe decides about all others: it neither waits behind them nor for them.
-    for (const request of this.#waiting) if (request.probe) return request;
+    let next: Request | undefined;
+    for (const request of this.#waiting) {
+      if (request.turn === 'probe') return request;
+      if (next === undefined || (next.turn === 'search' && request.turn === 'ordinary')) {
+        next = request;
+      }
+    }
     if (this.#held || this.#underWay >= (this.#trusting ? MOST_AT_ONCE : 1)) return undefined;
-    for (const request of this.#waiting) return request;
-    return undefined;
+    return next;
   }
 
   #disarm(): void {

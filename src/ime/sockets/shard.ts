@@ -3,6 +3,7 @@ import { backoffMs } from '../../lib/backoff.ts';
 import type { Credential } from '../credentials/credentials.ts';
 import { type DecodedFrame, decodeMessage } from '../protocol/decode.ts';
 import { type AuthorizationForm, subscriptionUrl } from '../protocol/endpoints.ts';
+import type { DialTurn } from './dial-gate.ts';
 import { classifyEnd, type FailureClass, throttledForMs } from './failure.ts';
 import type { ShardState } from './shard-state.ts';
 import { ImeSocket, type SocketEnd } from './socket.ts';
@@ -49,7 +50,7 @@ export class Shard {
   readonly #upstream: Upstream;
   readonly #owner: ShardOwner;
   readonly #space: KeySpace;
-  readonly #probe: boolean;
+  #turn: DialTurn;
   readonly #silentKeys = new Set<ContractKey>();
   #state: ShardState = 'new';
   #socket: ImeSocket | undefined;
@@ -68,18 +69,18 @@ export class Shard {
   #form: AuthorizationForm = 'bearer';
   #failure: ShardFailure | undefined;
 
-  /** @param probe whether it may dial while all others are held back */
+  /** @param turn how it waits for its turn to dial */
   constructor(
     upstream: Upstream,
     owner: ShardOwner,
     space: KeySpace,
     keys: Iterable<ContractKey>,
-    probe: boolean,
+    turn: DialTurn,
   ) {
     this.#upstream = upstream;
     this.#owner = owner;
     this.#space = space;
-    this.#probe = probe;
+    this.#turn = turn;
     this.keys = new Set(keys);
   }
 
@@ -139,7 +140,7 @@ export class Shard {
     if (this.#state !== 'new' && this.#state !== 'waiting') return;
     this.#disarm();
     this.#setState('queued');
-    this.#giveUpTurn = this.#upstream.gate.request((done) => this.#connect(done), this.#probe);
+    this.#giveUpTurn = this.#upstream.gate.request((done) => this.#connect(done), this.#turn);
   }
 
   /** Dials again after the failure's own waiting time, with `keys`. */
@@ -233,6 +234,8 @@ export class Shard {
   #accept(): void {
     if (this.#state !== 'open') return;
     this.#setState('accepted');
+    // What is known to be accepted is nobody's trial any more: it dials again as all others do.
+    this.#turn = 'ordinary';
     this.#handshakeOver();
     this.#disarm();
     this.#owner.shardAccepted(this);

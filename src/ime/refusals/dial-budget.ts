@@ -1,0 +1,149 @@
+import type { Clock } from '../../lib/clock.ts';
+import { OWN } from '../pool/askers.ts';
+
+/**
+ * What a dial is for that IME may well refuse:
+ *
+ * - `own`: the search among contracts that it accepted before
+ * - `first`: what somebody asks for whose contracts it has refused lately
+ * - `search`: the search in what was refused
+ * - `retest`: whether what it refused some time ago is refused still
+ */
+export type DialPurpose = 'own' | 'first' | 'search' | 'retest';
+
+/** Over how long dials are counted, in milliseconds. */
+const WINDOW_MS = 60_000;
+/**
+ * After how many dials in the window another one has to wait, by what it is for: a search that lasts leaves
+ * some for what is asked for meanwhile, and both leave some for those who have cost few.
+ */
+const MOST_DIALS: Readonly<Record<DialPurpose, number>> = {
+  own: 64,
+  first: 58,
+  search: 52,
+  retest: 52,
+};
+/** Who has cost fewer dials than this within the window may have the last of them, for a search, too. */
+const FEW_DIALS = 4;
+
+interface Waiting {
+  readonly asker: string;
+  readonly purpose: DialPurpose;
+  readonly isWanted: () => boolean;
+  readonly answer: (granted: boolean) => void;
+}
+
+/**
+ * Shares out the dials that may be refused: 64 in any minute, over both pools, and whoever has cost the
+ * fewest of them goes first. Dials that are expected to succeed are none of its business.
+ */
+export class DialBudget {
+  readonly #clock: Clock;
+  /** Who was dialed for, and when, the longest ago first. */
+  #spent: { readonly asker: string; readonly atMs: number }[] = [];
+  readonly #waiting = new Set<Waiting>();
+  #isPaused = false;
+  #cancel: (() => void) | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** How many dials an asker has cost within the last minute. */
+  dialsFor(asker: string): number {
+    this.#forget();
+    let dials = 0;
+    for (const one of this.#spent) if (one.asker === asker) dials++;
+    return dials;
+  }
+
+  /**
+   * Waits for a dial.
+   *
+   * @param isWanted whether it is still worth while when its turn has come
+   * @returns whether it may be made: it counts then
+   */
+  turn(asker: string, purpose: DialPurpose, isWanted: () => boolean): Promise<boolean> {
+    return new Promise((answer) => {
+      this.#waiting.add({ asker, purpose, isWanted, answer });
+      this.#advance();
+    });
+  }
+
+  /** A dial that did not wait for its turn was made for an asker. */
+  count(asker: string): void {
+    this.#spent.push({ asker, atMs: this.#clock.monotonicMs() });
+  }
+
+  /** The latest dial for an asker has shown that there was nothing to fear. */
+  giveBack(asker: string): void {
+    const at = this.#spent.findLastIndex((one) => one.asker === asker);
+    if (at >= 0) this.#spent.splice(at, 1);
+    this.#advance();
+  }
+
+  /** Gives no turn until {@link resume}. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#advance();
+  }
+
+  /** Whoever waits waits in vain. */
+  dismiss(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const { answer } of waiting) answer(false);
+  }
+
+  /** Ends every wait, and the timer. */
+  close(): void {
+    this.#cancel?.();
+    this.dismiss();
+  }
+
+  #advance(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    if (this.#isPaused) return;
+    this.#forget();
+    for (let next = this.#next(); next !== undefined; next = this.#next()) {
+      this.#waiting.delete(next);
+      const granted = next.isWanted();
+      if (granted) this.count(next.asker);
+      next.answer(granted);
+    }
+    const [oldest] = this.#spent;
+    if (this.#waiting.size === 0 || oldest === undefined) return;
+    const inMs = oldest.atMs + WINDOW_MS - this.#clock.monotonicMs();
+    this.#cancel = this.#clock.setTimeout(() => this.#advance(), inMs);
+  }
+
+  #next(): Waiting | undefined {
+    const dials = new Map<string, number>();
+    for (const { asker } of this.#spent) dials.set(asker, (dials.get(asker) ?? 0) + 1);
+    let next: Waiting | undefined;
+    let least = Number.POSITIVE_INFINITY;
+    for (const one of this.#waiting) {
+      const own = dials.get(one.asker) ?? 0;
+      const few = one.asker !== OWN && own < FEW_DIALS && one.purpose !== 'retest';
+      const most = few ? MOST_DIALS.own : MOST_DIALS[one.purpose];
+      if (this.#spent.length >= most) continue;
+      // Among equals what is asked for first goes before what goes on.
+      const rank = one.purpose === 'own' ? -1 : own + (one.purpose === 'first' ? 0 : 0.5);
+      if (rank >= least) continue;
+      next = one;
+      least = rank;
+    }
+    return next;
+  }
+
+  #forget(): void {
+    const sinceMs = this.#clock.monotonicMs() - WINDOW_MS;
+    const kept = this.#spent.findIndex(({ atMs }) => atMs > sinceMs);
+    this.#spent = kept < 0 ? [] : this.#spent.slice(kept);
+  }
+}

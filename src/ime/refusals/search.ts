@@ -1,0 +1,163 @@
+import type { ContractKey } from '../../contract/key.ts';
+import { backoffMs } from '../../lib/backoff.ts';
+import { sleep } from '../../lib/clock.ts';
+import type { JudgedPool, ProbeAnswer } from '../pool/refusal-judge.ts';
+import type { Upstream } from '../sockets/upstream.ts';
+import type { RefusedBatch, Single } from './canaries.ts';
+import type { DialBudget, DialPurpose } from './dial-budget.ts';
+import { afterProbe, type Isolation, isolate, nextProbe, tryOut, withGood } from './isolation.ts';
+
+/** So many contracts at most, found to be refused, wait for a proof that the token is good. */
+const MOST_UNSURE = 8;
+
+/** Contracts of one asker that IME refuses, or that it may well refuse. */
+export interface SearchedBatch extends RefusedBatch {
+  readonly asker: string;
+  readonly purpose: Exclude<DialPurpose, 'first'>;
+  /** When they were refused all together, by the monotonic clock; `undefined` where they were not dialed yet. */
+  readonly refusedAtMs: number | undefined;
+  /** Those that are known to be accepted. */
+  readonly good: ReadonlySet<ContractKey>;
+}
+
+/** What a search asks about the token, and what it tells of askers. */
+export interface TokenWitness {
+  /** When the latest dial that IME accepted was started, by the monotonic clock. */
+  readonly tokenProvenAtMs: number;
+  /** @returns a contract that IME accepted just now, or what its refusing several means */
+  askCanaries(batch: RefusedBatch): Promise<Single | 'tokenRefused' | 'allRefused'>;
+  /** The token may be at fault after all. */
+  suspect(batch: RefusedBatch, tokenOnly: boolean): void;
+  /** IME refuses contracts of those who ask for these. */
+  doubt(pool: JudgedPool, keys: readonly ContractKey[]): void;
+}
+
+/** The search for the refused contracts of one batch. */
+export class Search {
+  readonly #batch: SearchedBatch;
+  readonly #upstream: Upstream;
+  readonly #budget: DialBudget;
+  readonly #token: TokenWitness;
+  readonly #signal: AbortSignal;
+  #isolation: Isolation;
+  #lastRefusedAtMs: number;
+  /** Nothing of the batch has been dialed yet. */
+  #isFirst: boolean;
+  /** It was refused as a whole, and the token may be why. */
+  #isUnsure = false;
+  #convicted = 0;
+  #unanswered = 0;
+
+  /** @param signal ends it without a result */
+  constructor(
+    batch: SearchedBatch,
+    upstream: Upstream,
+    budget: DialBudget,
+    token: TokenWitness,
+    signal: AbortSignal,
+  ) {
+    this.#batch = batch;
+    this.#upstream = upstream;
+    this.#budget = budget;
+    this.#token = token;
+    this.#signal = signal;
+    this.#isFirst = batch.refusedAtMs === undefined;
+    this.#lastRefusedAtMs = batch.refusedAtMs ?? Number.NEGATIVE_INFINITY;
+    const isolation = this.#isFirst ? tryOut(batch.keys) : isolate(batch.keys);
+    this.#isolation = withGood(isolation, batch.good);
+  }
+
+  /** @returns how it ended: `suspect` where the token may be at fault, and the batch is not done with */
+  async run(): Promise<'over' | 'suspect'> {
+    const { pool, asker, keys, purpose } = this.#batch;
+    for (;;) {
+      const probe = this.#isOpen() ? nextProbe(this.#isolation) : undefined;
+      if (this.#needsProof(probe === undefined)) {
+        if (!(await this.#prove())) return 'suspect';
+        continue;
+      }
+      if (this.#isProven) this.#convict();
+      if (probe === undefined) return 'over';
+      const now = this.#isFirst && purpose === 'search' ? 'first' : purpose;
+      const granted = await this.#budget.turn(asker, now, () => this.#isOpen());
+      this.#signal.throwIfAborted();
+      if (!granted) continue;
+      const answer = await pool.probe(probe, 'search');
+      this.#signal.throwIfAborted();
+      if (answer === 'tokenRefused') {
+        this.#token.suspect(this.#batch, true);
+        return 'suspect';
+      }
+      if (answer === 'accepted' || answer === 'refused') this.#answered(answer);
+      else if (purpose !== 'retest') {
+        // A transient failure is no answer.
+        const waitMs = backoffMs(this.#unanswered++, answer === 'unreachable');
+        await sleep(this.#upstream.clock, waitMs, this.#signal);
+      } else {
+        const nowMs = this.#upstream.clock.monotonicMs();
+        for (const key of keys) pool.feeds.invalid.postpone(key, nowMs);
+        return 'over';
+      }
+    }
+  }
+
+  /** Whether anybody still wants to know. */
+  #isOpen(): boolean {
+    const { pool, purpose } = this.#batch;
+    const { suspects, untested } = this.#isolation;
+    const isWanted = (key: ContractKey) =>
+      purpose === 'retest' ? pool.feeds.get(key)?.wanted : pool.feeds.usable(key);
+    return suspects.some(isWanted) || untested.some(isWanted);
+  }
+
+  /** The token may die in the middle: nobody is convicted by a refusal after its last proof. */
+  get #isProven(): boolean {
+    // What was refused before stays so for a while more.
+    if (this.#batch.purpose === 'retest') return true;
+    return this.#token.tokenProvenAtMs >= this.#lastRefusedAtMs;
+  }
+
+  #needsProof(isOver: boolean): boolean {
+    if (this.#isProven) return false;
+    const unsure = this.#isolation.refused.length - this.#convicted;
+    return this.#isUnsure || unsure >= (isOver ? 1 : MOST_UNSURE);
+  }
+
+  /** @returns whether the token is good */
+  async #prove(): Promise<boolean> {
+    const canary = await this.#token.askCanaries(this.#batch);
+    this.#signal.throwIfAborted();
+    if (typeof canary === 'string') {
+      this.#token.suspect(this.#batch, canary === 'tokenRefused');
+      return false;
+    }
+    this.#isUnsure = false;
+    if (canary.pool === this.#batch.pool) {
+      this.#isolation = withGood(this.#isolation, new Set([canary.key]));
+    }
+    return true;
+  }
+
+  #convict(): void {
+    const { pool } = this.#batch;
+    const convicted = this.#isolation.refused.slice(this.#convicted);
+    this.#convicted = this.#isolation.refused.length;
+    this.#isUnsure = false;
+    this.#token.doubt(pool, convicted);
+    for (const key of convicted) pool.feeds.convict(key, this.#isolation.inferred.has(key));
+  }
+
+  #answered(answer: Extract<ProbeAnswer, 'accepted' | 'refused'>): void {
+    const { pool, asker, keys } = this.#batch;
+    const isAccepted = answer === 'accepted';
+    if (!isAccepted) this.#lastRefusedAtMs = this.#upstream.clock.monotonicMs();
+    if (this.#isFirst && isAccepted) this.#budget.giveBack(asker);
+    if (this.#isFirst && !isAccepted) {
+      this.#isUnsure = true;
+      this.#token.doubt(pool, keys);
+    }
+    this.#isFirst = false;
+    this.#unanswered = 0;
+    this.#isolation = afterProbe(this.#isolation, isAccepted);
+  }
+}
