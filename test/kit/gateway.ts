@@ -38,7 +38,7 @@ export class TestExchange {
       basePath: '/ime',
       token,
       refuse,
-      lists: (key) => !this.unlisted.has(key),
+      lists: (key) => (more.lists?.(key) ?? true) && !this.unlisted.has(key),
     });
     onTestFinished(() => this.exchange.close());
   }

@@ -285,7 +285,10 @@ export class ImePool implements ShardOwner, JudgedPool {
   #compact(): void {
     const { idle, busy } = shardLoads([...this.#shards], this.#replacements, this.feeds);
     const bounds = this.#sizing.bounds;
-    const usable = [...this.feeds.wanted()].filter((feed) => this.feeds.usable(feed.key));
+    // What is searched has sockets of its own for as long.
+    const usable = [...this.feeds.wanted()].filter(
+      (feed) => !feed.underSearch && this.feeds.usable(feed.key),
+    );
     const needed = packShards(
       usable.map((feed) => feed.key),
       bounds,

@@ -8,7 +8,7 @@ import type { PlannedShard } from './shard-plan.ts';
 interface ShardLoads {
   /** Accepted ones that no other change is about. */
   readonly idle: readonly PlannedShard<Shard>[];
-  /** How many there are besides, less those that are being replaced. */
+  /** How many there are besides, less those that are being replaced and those of a search. */
   readonly busy: number;
 }
 
@@ -32,7 +32,8 @@ export function shardLoads(
     if (replaced.has(shard)) continue;
     const keys = [...shard.keys].filter((key) => feeds.usable(key));
     const searched = keys.some((key) => feeds.get(key)?.underSearch);
-    if (shard.isAccepted && !searched && !replacements.has(shard)) {
+    if (searched) continue;
+    if (shard.isAccepted && !replacements.has(shard)) {
       idle.push({ id: shard, keys: keys.filter((key) => !counted.has(key)) });
       for (const key of keys) counted.add(key);
     } else busy++;

@@ -1,5 +1,4 @@
 import type { Clock } from '../../lib/clock.ts';
-import { OWN } from '../pool/askers.ts';
 
 /**
  * What a dial is for that IME may well refuse:
@@ -14,17 +13,23 @@ export type DialPurpose = 'own' | 'first' | 'search' | 'retest';
 /** Over how long dials are counted, in milliseconds. */
 const WINDOW_MS = 60_000;
 /**
- * After how many dials in the window another one has to wait, by what it is for: a search that lasts leaves
- * some for what is asked for meanwhile, and both leave some for those who have cost few.
+ * Dials in the window: some fewer than the 64 that IME is to see of refused contracts in a minute, for those
+ * that ask whether the token is good do not wait, and neither do the first of who has cost nothing.
  */
-const MOST_DIALS: Readonly<Record<DialPurpose, number>> = {
-  own: 64,
-  first: 58,
-  search: 52,
-  retest: 52,
+const MOST_DIALS = 58;
+/** A few more for who has cost no more than a few of them: enough to find one contract among two or three. */
+const MOST_DIALS_OF_ALL = 62;
+const FEW_DIALS = 3;
+/**
+ * An asker may have cost so many times what is left in the window, by what the next dial is for. So there is
+ * always something left for who has cost less: a single search leaves a sixth of all, two an eleventh.
+ */
+const MOST_OF_LEFT: Readonly<Record<DialPurpose, number>> = {
+  own: Number.POSITIVE_INFINITY,
+  first: 7,
+  search: 5,
+  retest: 3,
 };
-/** Who has cost fewer dials than this within the window may have the last of them, for a search, too. */
-const FEW_DIALS = 4;
 
 interface Waiting {
   readonly asker: string;
@@ -34,8 +39,8 @@ interface Waiting {
 }
 
 /**
- * Shares out the dials that may be refused: 64 in any minute, over both pools, and whoever has cost the
- * fewest of them goes first. Dials that are expected to succeed are none of its business.
+ * Shares out the dials that may be refused: at most 64 in any minute, over both pools, and whoever has cost
+ * the fewest of them goes first. Dials that are expected to succeed are none of its business.
  */
 export class DialBudget {
   readonly #clock: Clock;
@@ -125,13 +130,15 @@ export class DialBudget {
   #next(): Waiting | undefined {
     const dials = new Map<string, number>();
     for (const { asker } of this.#spent) dials.set(asker, (dials.get(asker) ?? 0) + 1);
+    const spent = this.#spent.length;
+    if (spent >= MOST_DIALS_OF_ALL) return undefined;
     let next: Waiting | undefined;
     let least = Number.POSITIVE_INFINITY;
     for (const one of this.#waiting) {
       const own = dials.get(one.asker) ?? 0;
-      const few = one.asker !== OWN && own < FEW_DIALS && one.purpose !== 'retest';
-      const most = few ? MOST_DIALS.own : MOST_DIALS[one.purpose];
-      if (this.#spent.length >= most) continue;
+      const isFew = own <= FEW_DIALS && one.purpose !== 'retest';
+      const left = (isFew ? MOST_DIALS_OF_ALL : MOST_DIALS) - spent;
+      if (left <= 0 || own > left * MOST_OF_LEFT[one.purpose]) continue;
       // Among equals what is asked for first goes before what goes on.
       const rank = one.purpose === 'own' ? -1 : own + (one.purpose === 'first' ? 0 : 0.5);
       if (rank >= least) continue;

@@ -14,8 +14,12 @@ import type { TokenWitness } from './search.ts';
 import { Searches } from './searches.ts';
 import { TokenWait } from './token-wait.ts';
 
-/** For how long those are in doubt whose contracts IME has refused, in milliseconds. */
+/** For how long it counts that IME has refused somebody's contracts, in milliseconds. */
 const DOUBT_MS = 10 * 60_000;
+/** Who was refused no more often than this is not in doubt: anybody may misspell a name. */
+const MOST_MISTAKES = 3;
+/** A token that was good so short a time ago is good as likely as not, in milliseconds. */
+const LIKELY_GOOD_MS = 60_000;
 /** How many of them are remembered: who was refused longest ago is forgotten first. */
 const MOST_DOUBTED = 10_000;
 
@@ -38,8 +42,8 @@ export class Refusals implements RefusalJudge, TokenWitness {
   readonly #searches: Searches;
   readonly #wait: TokenWait;
   readonly #inquiries: Inquiry[] = [];
-  /** When IME refused contracts of somebody last, by the monotonic clock. */
-  readonly #doubted = new RecentMap<string, number>(MOST_DOUBTED);
+  /** How often IME has refused contracts of somebody lately, and when last, by the monotonic clock. */
+  readonly #doubted = new RecentMap<string, { times: number; lastAtMs: number }>(MOST_DOUBTED);
   readonly #abort = new AbortController();
   #state: RefusalState = 'clear';
   #running = false;
@@ -70,8 +74,7 @@ export class Refusals implements RefusalJudge, TokenWitness {
   }
 
   inDoubt(asker: string): boolean {
-    const sinceMs = this.#doubted.get(asker) ?? Number.NEGATIVE_INFINITY;
-    return sinceMs > this.#upstream.clock.monotonicMs() - DOUBT_MS;
+    return this.#refusalsOf(asker) > MOST_MISTAKES;
   }
 
   dialsFor(asker: string): number {
@@ -96,8 +99,11 @@ export class Refusals implements RefusalJudge, TokenWitness {
   suspect({ pool, keys }: RefusedBatch, tokenOnly: boolean): void {
     const refusedAtMs = this.#upstream.clock.monotonicMs();
     this.#inquiries.push({ pool, keys, tokenOnly, refusedAtMs });
-    // Until it is known what is at fault, no other dial may run into the same wall.
-    this.#hold();
+    // Until it is known what is at fault, no other dial may run into the same wall; but where the token was
+    // good a moment ago and only newcomers are refused, nobody else is kept waiting.
+    const isNewcomer = keys.every((key) => pool.feeds.get(key)?.proven !== true);
+    const isLikelyGood = refusedAtMs - this.#tokenProvenAtMs < LIKELY_GOOD_MS;
+    if (tokenOnly || !isNewcomer || !isLikelyGood) this.#hold();
     if (!this.#running) void this.#run();
   }
 
@@ -131,11 +137,12 @@ export class Refusals implements RefusalJudge, TokenWitness {
   /** @returns the canary that was accepted, or what the refusal of all of them means */
   async askCanaries(
     batch: RefusedBatch,
+    turn: () => Promise<unknown>,
     most = 3,
   ): Promise<Single | 'tokenRefused' | 'allRefused'> {
     const { canaries, sure } = chooseCanaries(batch, this.#pools(), this, most);
     for (const canary of canaries) {
-      const answer = await this.answered(canary);
+      const answer = await this.answered(canary, turn);
       if (answer === 'accepted') return canary;
       if (answer === 'tokenRefused') return 'tokenRefused';
     }
@@ -143,12 +150,12 @@ export class Refusals implements RefusalJudge, TokenWitness {
   }
 
   /** Dials one contract, past everything that waits, until IME answers: a transient failure is no answer. */
-  async answered({
-    pool,
-    key,
-  }: Single): Promise<Exclude<ProbeAnswer, 'unanswered' | 'unreachable'>> {
+  async answered(
+    { pool, key }: Single,
+    turn: () => Promise<unknown>,
+  ): Promise<Exclude<ProbeAnswer, 'unanswered' | 'unreachable'>> {
     for (let attempt = 0; ; attempt++) {
-      this.#budget.count(OWN);
+      await turn();
       const answer = await pool.probe([key], 'probe');
       this.#abort.signal.throwIfAborted();
       if (answer !== 'unanswered' && answer !== 'unreachable') return answer;
@@ -164,7 +171,15 @@ export class Refusals implements RefusalJudge, TokenWitness {
   }
 
   #doubt(asker: string): void {
-    if (asker !== OWN) this.#doubted.set(asker, this.#upstream.clock.monotonicMs());
+    if (asker === OWN) return;
+    const times = this.#refusalsOf(asker) + 1;
+    this.#doubted.set(asker, { times, lastAtMs: this.#upstream.clock.monotonicMs() });
+  }
+
+  #refusalsOf(asker: string): number {
+    const record = this.#doubted.get(asker);
+    if (record === undefined) return 0;
+    return record.lastAtMs > this.#upstream.clock.monotonicMs() - DOUBT_MS ? record.times : 0;
   }
 
   #hold(): void {
@@ -231,19 +246,22 @@ export class Refusals implements RefusalJudge, TokenWitness {
     batch: Inquiry,
   ): Promise<Single | 'tokenRefused' | 'allRefused' | 'otherForm'> {
     const { pool, keys, tokenOnly } = batch;
+    // Nobody's dials wait longer for this than they must: it is counted, but does not wait itself.
+    const asker = byAsker(keys, pool.feeds, this).at(-1)?.asker ?? OWN;
+    const turn = async () => this.#budget.count(asker);
     const { authorization, credentials } = this.#upstream;
     // Nothing was ever accepted: before many contracts are asked one by one, one is asked in the other form.
     const isOpen = authorization.isOpen && credentials.current !== undefined;
     if (isOpen) {
       const [key] = keys;
       authorization.flip();
-      if (key !== undefined && (await this.answered({ pool, key })) === 'accepted') {
+      if (key !== undefined && (await this.answered({ pool, key }, turn)) === 'accepted') {
         return 'otherForm';
       }
       authorization.flip();
     }
     // A bad token costs four dials in all.
-    return tokenOnly ? 'tokenRefused' : this.askCanaries(batch, isOpen ? 2 : 3);
+    return tokenOnly ? 'tokenRefused' : this.askCanaries(batch, turn, isOpen ? 2 : 3);
   }
 
   /** Searches a batch, for each who asked for some of it apart, where they are few. */

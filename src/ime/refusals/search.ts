@@ -9,6 +9,8 @@ import { afterProbe, type Isolation, isolate, nextProbe, tryOut, withGood } from
 
 /** So many contracts at most, found to be refused, wait for a proof that the token is good. */
 const MOST_UNSURE = 8;
+/** A token that was good so short a time ago is worth a search, though nobody is convicted for that. */
+const GOOD_ENOUGH_MS = 5_000;
 
 /** Contracts of one asker that IME refuses, or that it may well refuse. */
 export interface SearchedBatch extends RefusedBatch {
@@ -24,8 +26,14 @@ export interface SearchedBatch extends RefusedBatch {
 export interface TokenWitness {
   /** When the latest dial that IME accepted was started, by the monotonic clock. */
   readonly tokenProvenAtMs: number;
-  /** @returns a contract that IME accepted just now, or what its refusing several means */
-  askCanaries(batch: RefusedBatch): Promise<Single | 'tokenRefused' | 'allRefused'>;
+  /**
+   * @param turn resolves when a dial may be made
+   * @returns a contract that IME accepted just now, or what its refusing several means
+   */
+  askCanaries(
+    batch: RefusedBatch,
+    turn: () => Promise<unknown>,
+  ): Promise<Single | 'tokenRefused' | 'allRefused'>;
   /** The token may be at fault after all. */
   suspect(batch: RefusedBatch, tokenOnly: boolean): void;
   /** IME refuses contracts of those who ask for these. */
@@ -119,13 +127,19 @@ export class Search {
 
   #needsProof(isOver: boolean): boolean {
     if (this.#isProven) return false;
-    const unsure = this.#isolation.refused.length - this.#convicted;
+    const { feeds } = this.#batch.pool;
+    const found = this.#isolation.refused.slice(this.#convicted);
+    const unsure = found.filter((key) => feeds.usable(key)).length;
     return this.#isUnsure || unsure >= (isOver ? 1 : MOST_UNSURE);
   }
 
   /** @returns whether the token is good */
   async #prove(): Promise<boolean> {
-    const canary = await this.#token.askCanaries(this.#batch);
+    const { asker, purpose } = this.#batch;
+    const canary = await this.#token.askCanaries(this.#batch, async () => {
+      await this.#budget.turn(asker, purpose, () => true);
+      this.#signal.throwIfAborted();
+    });
     this.#signal.throwIfAborted();
     if (typeof canary === 'string') {
       this.#token.suspect(this.#batch, canary === 'tokenRefused');
@@ -143,7 +157,7 @@ export class Search {
     const convicted = this.#isolation.refused.slice(this.#convicted);
     this.#convicted = this.#isolation.refused.length;
     this.#isUnsure = false;
-    this.#token.doubt(pool, convicted);
+    if (convicted.length > 0) this.#token.doubt(pool, convicted);
     for (const key of convicted) pool.feeds.convict(key, this.#isolation.inferred.has(key));
   }
 
@@ -153,7 +167,8 @@ export class Search {
     if (!isAccepted) this.#lastRefusedAtMs = this.#upstream.clock.monotonicMs();
     if (this.#isFirst && isAccepted) this.#budget.giveBack(asker);
     if (this.#isFirst && !isAccepted) {
-      this.#isUnsure = true;
+      const sinceMs = this.#lastRefusedAtMs - GOOD_ENOUGH_MS;
+      this.#isUnsure = this.#token.tokenProvenAtMs < sinceMs;
       this.#token.doubt(pool, keys);
     }
     this.#isFirst = false;

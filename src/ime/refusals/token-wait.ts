@@ -15,7 +15,10 @@ const MOST_OF_ONE = 4;
 
 /** Who dials one contract, past everything that waits, and knows what askers have cost. */
 interface Prober extends AskerRecords {
-  answered(single: Single): Promise<Exclude<ProbeAnswer, 'unanswered' | 'unreachable'>>;
+  answered(
+    single: Single,
+    turn: () => Promise<unknown>,
+  ): Promise<Exclude<ProbeAnswer, 'unanswered' | 'unreachable'>>;
 }
 
 /** Waits until IME accepts the token, or any contract, with a probe now and then. */
@@ -79,7 +82,7 @@ export class TokenWait {
       for (let left = asked !== undefined && isOpen ? 2 : 1; left > 0; left--) {
         authorization.flip();
         this.#lastProbeAtMs = clock.monotonicMs();
-        const answer = await this.#prober.answered(candidate);
+        const answer = await this.#prober.answered(candidate, () => Promise.resolve());
         if (answer === 'accepted') return;
         credentials.refused(credentials.current);
         if (answer === 'tokenRefused') tokenRefused();
