@@ -14,6 +14,7 @@ import { ROWS } from './rows.ts';
 import { UpstreamProcess } from './servers.ts';
 
 const rows = ROWS.filter(({ title }) => title.toLowerCase().includes(only));
+if (rows.length === 0) throw new Error(`expected --only with a part of a row's title, got ${only}`);
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
 const number = (value: number) =>
@@ -103,8 +104,8 @@ with NODE_ENV=production.
 - ${versions.join(', ')}.
 - CPU is user and system time of the whole server process, upstream decoding included, divided by the
   frames that raw clients counted. Every frame that was published must have come. Frames are about 900 bytes.
-- The servers of a row about frames are there at once and are measured in turn, in windows of 2.5 seconds,
-  so that the machine's own changes of speed fall on all alike. The other rows measure them one after the other.
+- The servers of a row about frames or queries are there at once and are measured in turn, in windows of 2.5
+  seconds or 2,000 queries, so that the machine's own changes of speed fall on all alike. The other rows measure them one after the other.
 - 100,000 frames a second are about the most that the relay can. Plain Yoga and Mercurius are given fewer,
   4,000 to 7,000 a second, for at that rate they need more than the core they have. Each server has read 1,000
   messages before its first client comes.

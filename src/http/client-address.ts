@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { isIPv6 } from 'node:net';
+import { isIPv6, type Socket } from 'node:net';
 import proxyAddress from 'proxy-addr';
 import type { TrustedProxies } from '../config/settings.ts';
 
@@ -8,6 +8,8 @@ const MAPPED_IPV4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
 /** Where requests come from, as far as the proxies in between can be believed. */
 export class ClientAddresses {
   readonly #proxies: TrustedProxies;
+  /** Of connections that come from no proxy: theirs does not change. */
+  readonly #ofSocket = new WeakMap<Socket, string>();
 
   constructor(proxies: TrustedProxies) {
     this.#proxies = proxies;
@@ -23,6 +25,16 @@ export class ClientAddresses {
    * for whoever has one of those has them all.
    */
   of(request: IncomingMessage): string {
+    if (this.behindProxy) return this.#read(request);
+    let address = this.#ofSocket.get(request.socket);
+    if (address === undefined) {
+      address = this.#read(request);
+      this.#ofSocket.set(request.socket, address);
+    }
+    return address;
+  }
+
+  #read(request: IncomingMessage): string {
     const address = proxyAddress(request, (hop, place) => this.#proxies.trusts(hop, place));
     const [, mapped] = MAPPED_IPV4.exec(address) ?? [];
     if (mapped !== undefined) return mapped;
