@@ -1,5 +1,10 @@
-/** `YYYY-MM-DD`, `T` or a space, `HH:MM:SS`, up to nine digits of a second, no zone. */
-const LOCAL_DATE_TIME = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?$/;
+/**
+ * `YYYY-MM-DD`, `T` or a space, `HH:MM:SS`, up to nine digits of a second, no zone. `Date.UTC` would take the
+ * year 26 for 1926.
+ */
+const LOCAL_DATE_TIME =
+  /^(?!00)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?$/;
+
 const ZERO = 0x30;
 
 /** The same with its offset from UTC behind it. */
@@ -88,25 +93,32 @@ export class LocalTimeZone {
 
 /** Whether `text` is a local date and time as {@link LocalTimeZone} reads it. */
 export function isLocalDateTime(text: string): boolean {
-  return localAsUtcMs(text) !== undefined;
+  if (!LOCAL_DATE_TIME.test(text)) return false;
+  const day = twoDigits(text, 8);
+  return day <= 28 || day <= daysOf(yearOf(text), twoDigits(text, 5));
 }
 
 function localAsUtcMs(local: string): number | undefined {
-  if (!LOCAL_DATE_TIME.test(local)) return undefined;
-  // Read for each message of IME: digits by their places take a quarter of the time of matched groups.
-  const year = 100 * twoDigits(local, 0) + twoDigits(local, 2);
-  const month = twoDigits(local, 5);
-  const day = twoDigits(local, 8);
-  const hour = twoDigits(local, 11);
-  const minute = twoDigits(local, 14);
-  const second = twoDigits(local, 17);
-  if (hour > 23 || minute > 59 || second > 59) return undefined;
-  const wholeMs = Date.UTC(year, month - 1, day, hour, minute, second);
-  // Date.UTC rolls 31 February over into March, and takes the year 26 for 1926: such a text is no date.
-  const date = new Date(wholeMs);
-  if (date.getUTCFullYear() !== year || date.getUTCMonth() !== month - 1) return undefined;
-  if (date.getUTCDate() !== day) return undefined;
+  if (!isLocalDateTime(local)) return undefined;
+  // Asked for each message of IME: digits by their places take a quarter of the time of matched groups.
+  const wholeMs = Date.UTC(
+    yearOf(local),
+    twoDigits(local, 5) - 1,
+    twoDigits(local, 8),
+    twoDigits(local, 11),
+    twoDigits(local, 14),
+    twoDigits(local, 17),
+  );
   return local.length === 19 ? wholeMs : wholeMs + Number(`0${local.slice(19)}`) * 1000;
+}
+
+function daysOf(year: number, month: number): number {
+  if (month !== 2) return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
+  return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
+}
+
+function yearOf(local: string): number {
+  return 100 * twoDigits(local, 0) + twoDigits(local, 2);
 }
 
 function twoDigits(text: string, at: number): number {

@@ -19,7 +19,8 @@ import { decimalDigits, wholeDigits } from './numbers.ts';
 const LAST_WINS: ParseOptions = { onDuplicateKey: ({ newValue }) => newValue };
 
 /**
- * Reads any frame, whatever is in it, by making objects of all of it. Never throws.
+ * Reads any frame, whatever is in it, by making objects of all of it, of each number too: the slow way, for what
+ * `readInOnePass` leaves. Never throws.
  *
  * @returns why there is nothing to read where that is so
  */

@@ -24,16 +24,17 @@ const KEY = {
 };
 
 /**
- * Reads a frame in one pass over its text, without making an object of anything but the market state: in a
- * quarter of the time of `readLossless`, with which it agrees on whatever it reads.
+ * Reads a frame in one pass over its text and makes nothing but the market state, several times faster than
+ * `readLossless`, with which it agrees on whatever it reads.
  *
- * @returns `undefined` for what is left to `readLossless`: no JSON, no object, equal keys, keys with escapes,
- *   levels out of order, deep nesting
+ * @returns `undefined` for what is left to `readLossless`: what is no JSON or no object, equal keys, keys with
+ *   escapes or white space behind them, levels out of order, deep nesting
  */
 export function readInOnePass(text: string, space: KeySpace): FrameReading | undefined {
   try {
     return readFrame(new JsonCursor(text), space);
   } catch {
+    // Whatever it was, the other reader has the last word on it.
     return undefined;
   }
 }

@@ -80,17 +80,17 @@ export class SectionReader<T extends object, More extends object> {
 }
 
 function readField(cursor: JsonCursor, kind: FieldKind): string | null {
-  if (cursor.isAtString()) {
-    const text = cursor.string();
-    if (kind === 'text') return text;
-    return kind === 'decimal' ? decimalDigits(text) : wholeDigits(text);
+  if (kind !== 'text' && cursor.isAtNumber()) {
+    const literal = cursor.number();
+    // What a cursor takes for a number is one: only whole ones that are written in another way need a look.
+    if (kind === 'decimal' || (cursor.isPlain && literal !== '-0')) return literal;
+    return wholeDigits(literal);
   }
-  if (kind === 'text' || !cursor.isAtNumber()) {
+  if (!cursor.isAtString()) {
     cursor.skipValue();
     return null;
   }
-  const literal = cursor.number();
-  // What a cursor takes for a number is one: only whole ones that are written in another way need a look.
-  if (kind === 'decimal' || (cursor.isPlain && literal !== '-0')) return literal;
-  return wholeDigits(literal);
+  const text = cursor.string();
+  if (kind === 'text') return text;
+  return kind === 'decimal' ? decimalDigits(text) : wholeDigits(text);
 }
