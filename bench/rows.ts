@@ -1,4 +1,5 @@
 import { capacity, stoppedClient } from './capacity.ts';
+import { DECODING } from './decoding.ts';
 import { DELIVERIES } from './deliveries.ts';
 import { Load } from './load.ts';
 import { type Measurement, sleep, subscriptionTo } from './measurement.ts';
@@ -74,4 +75,5 @@ export const ROWS: readonly Row[] = [
     stoppedClient,
   ),
   inTurn('Messages of IME that nobody subscribes to', 'µs CPU a message', ['gateway'], unheard),
+  DECODING,
 ];

@@ -21,6 +21,11 @@ export function useNode(path: string): void {
   node = path;
 }
 
+/** The Node that servers under test are started with. */
+export function usedNode(): string {
+  return node;
+}
+
 const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const production = { ...process.env, NODE_ENV: 'production' };
 
