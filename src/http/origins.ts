@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { ClientAddresses } from './client-address.ts';
+import type { ClientAddresses } from '../listener/client-address.ts';
 import { METHODS } from './graphql-request.ts';
 
 const PREFLIGHT_MAX_AGE_S = 600;

@@ -9,17 +9,17 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { GraphQLSchema } from 'graphql';
 import { spreadOver } from '../lib/spread-over.ts';
+import type { ClientAddresses } from '../listener/client-address.ts';
+import { answerWithoutUpgrade, asksForWebSocket } from '../listener/other-upgrade.ts';
+import { UnreadAnswers } from '../listener/unread-answers.ts';
 import { SAFE_HEADERS } from '../pages/safe-headers.ts';
 import { codedError } from '../schema/coded-error.ts';
 import { sendJson, sendRefusal } from './answers.ts';
-import type { ClientAddresses } from './client-address.ts';
 import type { GraphqlEndpoint, HttpGraphqlGateway } from './graphql-endpoint.ts';
 import { METHODS } from './graphql-request.ts';
 import { Origins } from './origins.ts';
-import { answerWithoutUpgrade, asksForWebSocket } from './other-upgrade.ts';
 import { normalizeTarget } from './request-target.ts';
 import { type Answer, type RouteGateway, routeTable } from './routes.ts';
-import { UnreadAnswers } from './unread-answers.ts';
 import { GRAPHQL_PATH } from './yoga.ts';
 
 /** How long requests are given to be answered once the server closes. */
