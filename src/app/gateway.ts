@@ -52,8 +52,12 @@ export interface Gateway {
   report(): GatewayReport;
   /** Reads every file that a setting names anew; no client is touched. */
   reload(): void;
-  /** Stops: clients are closed so that they come back, then the upstream. Nothing is left afterwards. */
-  close(): Promise<void>;
+  /**
+   * Stops: clients are closed so that they come back, then the upstream. Nothing is left afterwards.
+   *
+   * @param drainMs over how long clients are closed, in milliseconds; by default DRAIN_MS
+   */
+  close(drainMs?: number): Promise<void>;
 }
 
 /**
@@ -142,7 +146,6 @@ export async function startGateway(
     origins: config.CORS_ORIGINS,
     compression: config.WS_COMPRESSION === 'on',
     slowReaders: { bufferBytes: config.CLIENT_BUFFER_BYTES, stallMs: config.CLIENT_STALL_MS },
-    drainMs: config.DRAIN_MS,
     graphiql: config.GRAPHIQL === 'on',
     simulated: simulator !== undefined,
     exampleNames: (simulator?.busiestNames ?? config.IME_PINNED_NAMES).slice(0, EXAMPLES),
@@ -202,8 +205,8 @@ export async function startGateway(
       log.error({ error }, 'TRUSTED_DOCUMENTS cannot be used; the last ones stay');
     }
   };
-  const close = async () => {
-    await server.close();
+  const close = async (drainMs: number = config.DRAIN_MS) => {
+    await server.close(drainMs);
     access.close();
     hub.close();
     source.close();

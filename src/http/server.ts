@@ -19,8 +19,6 @@ import { GRAPHQL_PATH } from './yoga.ts';
 export interface ServerGateway extends HttpGraphqlGateway, RouteGateway {
   /** Origins of other pages that may use the gateway. */
   readonly origins: readonly string[];
-  /** Over how long connections are closed at a stop, in milliseconds. */
-  readonly drainMs: number;
   /** Whether the gateway can do its job, and why not. */
   readiness(): Promise<{ readonly ready: boolean; readonly reasons: readonly string[] }>;
 }
@@ -30,8 +28,8 @@ export interface Upgrader {
   /** The subprotocol that a client must offer. */
   readonly subprotocol: string;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, address: string): void;
-  /** Closes every connection so that its client comes back. */
-  close(): Promise<void>;
+  /** Closes every connection so that its client comes back, spread over a time in milliseconds. */
+  close(drainMs: number): Promise<void>;
 }
 
 /** The gateway's one HTTP server: GraphQL on every transport, its pages, and what operators ask. */
@@ -95,14 +93,16 @@ export class GatewayServer {
   /**
    * Takes no new connections of clients, closes those there are, spread over the drain time, so that
    * clients come back elsewhere, and ends. Until then operators are answered.
+   *
+   * @param drainMs the drain time, in milliseconds
    */
-  async close(): Promise<void> {
+  async close(drainMs: number): Promise<void> {
     this.#draining = true;
     // A stream that is completed is over for its client; one that breaks is taken up again.
     const streams = [...this.#endpoint.streams.open];
     await Promise.all([
-      this.#webSockets.close(),
-      spreadOver(this.#gateway.drainMs, streams, (response) => response.destroy()),
+      this.#webSockets.close(drainMs),
+      spreadOver(drainMs, streams, (response) => response.destroy()),
     ]);
     await this.#listener.close();
   }

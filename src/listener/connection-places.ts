@@ -11,6 +11,8 @@ const LEFT_PART = 1 / 4;
 /** Descriptors that clients leave to everything else, and as a part of all where there are few. */
 const OTHER_DESCRIPTORS = 128;
 const OTHER_PART = 1 / 2;
+/** With a smaller part of what was configured than this, operators are told. */
+const NEARLY_ALL = 0.9;
 
 /** How many clients there may be. */
 export interface ClientLimits {
@@ -25,7 +27,7 @@ export interface ClientLimits {
 export class ConnectionPlaces {
   /** How many connections there may be in all. */
   readonly most: number;
-  /** Whether the process may open fewer files than the limits ask for. */
+  /** Whether the process may open so few files that there cannot be nearly as many clients as there may. */
   readonly isCutShort: boolean;
   readonly #mostOfAddress: number;
   readonly #isProxy: (peer: string) => boolean;
@@ -44,7 +46,7 @@ export class ConnectionPlaces {
   ) {
     const wanted = connections + SPARE;
     const possible = descriptors - Math.min(OTHER_DESCRIPTORS, Math.ceil(descriptors * OTHER_PART));
-    this.isCutShort = wanted > possible;
+    this.isCutShort = possible < connections * NEARLY_ALL;
     this.most = Math.min(wanted, possible);
     this.#mostOfAddress = Math.min(
       connectionsPerAddress + SPARE_OF_ADDRESS,
