@@ -12,8 +12,12 @@ import type { GraphqlEndpoint, HttpGraphqlGateway } from './graphql-endpoint.ts'
 import { METHODS } from './graphql-request.ts';
 import { Origins } from './origins.ts';
 import { normalizeTarget } from './request-target.ts';
-import { type Answer, type RouteGateway, routeTable } from './routes.ts';
+import { type Answer, REMOVED_PATH, type RouteGateway, routeTable } from './routes.ts';
 import { GRAPHQL_PATH } from './yoga.ts';
+
+/** What is at {@link REMOVED_PATH} now, and what it was once asked with. */
+const REMOVED = `Gone: use ${GRAPHQL_PATH}, with server-sent events in graphql-sse's distinct connections mode, a WebSocket, or multipart/mixed.`;
+const REMOVED_METHODS = `${METHODS}, PUT, DELETE`;
 
 /** What the server needs of the gateway. */
 export interface ServerGateway extends HttpGraphqlGateway, RouteGateway {
@@ -55,12 +59,11 @@ export class GatewayServer {
     this.#webSockets = webSockets;
     this.#addresses = addresses;
     this.#origins = new Origins(gateway.origins, addresses);
-    this.#routes = routeTable(
-      gateway,
-      schema,
-      (request, response) => this.#graphql(request, response),
-      (_request, response) => this.#ready(response),
-    );
+    this.#routes = routeTable(gateway, schema, {
+      graphql: (request, response) => this.#graphql(request, response),
+      ready: (_request, response) => this.#ready(response),
+      removed: (request, response) => this.#removed(request, response),
+    });
     const { access, log, slowReaders } = gateway;
     this.#listener = new HttpListener(
       {
@@ -111,7 +114,9 @@ export class GatewayServer {
     for (const [name, value] of Object.entries(SAFE_HEADERS)) response.setHeader(name, value);
     const path = normalizeTarget(request);
     if (path === '*') {
-      response.writeHead(204, { allow: METHODS }).end();
+      // The server as a whole, of which nothing else can be asked. Source: RFC 9110, section 9.3.7.
+      if (request.method === 'OPTIONS') response.writeHead(204, { allow: METHODS }).end();
+      else sendJson(response, 400, { error: 'expected a path, got *, which is for OPTIONS' });
       return;
     }
     const answer = this.#routes.get(path);
@@ -126,6 +131,14 @@ export class GatewayServer {
         if (response.headersSent) response.destroy();
         else sendJson(response, 500, { error: 'The gateway failed to answer this.' });
       });
+  }
+
+  /** A page is told as well, whatever it asks with. */
+  #removed(request: IncomingMessage, response: ServerResponse): void {
+    const headers = this.#origins.headers(request, REMOVED_METHODS);
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    if (request.method === 'OPTIONS') response.writeHead(204, { allow: REMOVED_METHODS }).end();
+    else sendJson(response, 410, { error: REMOVED });
   }
 
   async #graphql(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -150,8 +163,10 @@ export class GatewayServer {
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const path = normalizeTarget(request);
     const { subprotocol } = this.#webSockets;
-    if (path !== GRAPHQL_PATH && this.#routes.has(path)) {
-      refuseUpgrade(socket, 410, `There are no WebSockets here; they are at ${GRAPHQL_PATH}.`);
+    if (path === REMOVED_PATH) {
+      refuseUpgrade(socket, 410, REMOVED);
+    } else if (path !== GRAPHQL_PATH && this.#routes.has(path)) {
+      refuseUpgrade(socket, 400, `There are no WebSockets here; they are at ${GRAPHQL_PATH}.`);
     } else if (path !== GRAPHQL_PATH) {
       refuseUpgrade(socket, 404, `WebSockets are at ${GRAPHQL_PATH}.`);
     } else if (this.#draining) {
