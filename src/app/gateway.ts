@@ -10,7 +10,7 @@ import { Authorization } from '../ime/credentials/authorization.ts';
 import { imeBaseUrl } from '../ime/protocol/endpoints.ts';
 import { Upstream } from '../ime/sockets/upstream.ts';
 import { ImeSource } from '../ime/source.ts';
-import { systemClock } from '../lib/clock.ts';
+import { guardedClock, systemClock } from '../lib/clock.ts';
 import { ClientAddresses } from '../listener/client-address.ts';
 import type { Logger } from '../observability/log.ts';
 import { RepeatLimit } from '../observability/repeat-limit.ts';
@@ -29,7 +29,7 @@ import { createAccess } from './create-access.ts';
 import { createCredentials } from './create-credentials.ts';
 import { Metrics, type ServerReport } from './metrics.ts';
 
-/** How often equal faults of the upstream are logged, in milliseconds. */
+/** How often equal faults are logged, in milliseconds. */
 const REPEAT_INTERVAL_MS = 10_000;
 /** How many contracts the first documents in GraphiQL name. */
 const EXAMPLES = 2;
@@ -74,7 +74,12 @@ export async function startGateway(
   const startedAtMs = Date.now();
   const runsSinceMs = performance.now();
   const zone = config.IME_TIME_ZONE;
-  const hub = new ContractHub(config.IME_LINGER_MS, systemClock, log);
+  const repeats = new RepeatLimit(REPEAT_INTERVAL_MS);
+  const clock = guardedClock(systemClock, (error) => {
+    const held = repeats.pass('timer');
+    if (held !== undefined) log.error({ error, held }, 'what a timer was to do has failed');
+  });
+  const hub = new ContractHub(config.IME_LINGER_MS, clock, log);
   const trustedDocuments =
     config.TRUSTED_DOCUMENTS === undefined
       ? undefined
@@ -83,7 +88,7 @@ export async function startGateway(
   const tracing = await openTelemetry(VERSION);
   const simulator = config.IME_URL === undefined ? embeddedSimulator(config) : undefined;
   const base = imeBaseUrl(config.IME_URL ?? (await simulator?.listen(0)) ?? '');
-  const credentials = createCredentials(config, base, systemClock, log);
+  const credentials = createCredentials(config, base, clock, log);
   const upstream = new Upstream(
     {
       base,
@@ -96,7 +101,8 @@ export async function startGateway(
     new Authorization(config.IME_AUTHORIZATION, log),
     zone,
     log,
-    new RepeatLimit(REPEAT_INTERVAL_MS),
+    repeats,
+    { clock },
   );
   const source: ContractSource = new ImeSource(upstream, hub);
   hub.connect(source);
