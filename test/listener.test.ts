@@ -80,10 +80,13 @@ async function listener(options: Partial<ListenerOptions> = {}, trusted: string[
     },
     {
       answer: (request, response) => {
+        if (request.url === '/fault') throw new Error('a fault');
         response.end('ok');
         made.watch(response, request);
       },
-      upgrade: (_request, socket) => void socket.destroy(),
+      upgrade: () => {
+        throw new Error('a fault');
+      },
     },
   );
   const { port } = await made.listen(0, '127.0.0.1');
@@ -179,6 +182,24 @@ describe('where the process may open few files', () => {
     await until(() => kept.every(({ destroyed }) => destroyed), 'they have made room');
     expect(await statusFrom(port, '127.0.0.4')).toBe(200);
   });
+});
+
+test('a fault met with on one connection ends it, and no other', async () => {
+  const { port, lines } = await listener();
+  const [other] = (await new IdleConnections().open(port, 1, '127.0.0.1')).sockets;
+  const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
+  for (const request of ['GET /fault HTTP/1.1\r\n', `GET / HTTP/1.1\r\n${upgrade}`]) {
+    const faulty = await new IdleConnections().open(port, 1, '127.0.0.1');
+    faulty.sockets[0]?.write(`${request}Host: x\r\n\r\n`);
+    await until(() => faulty.closed === 1, 'it is ended');
+  }
+  expect(lines.map(({ level, error }) => [level, (error as Error).message])).toEqual([
+    ['error', 'a fault'],
+    ['error', 'a fault'],
+  ]);
+  const answered = new Promise((resolve) => other?.once('data', resolve));
+  other?.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  expect(String(await answered)).toContain('200 OK');
 });
 
 describe('an address counts', () => {

@@ -77,12 +77,14 @@ export class HttpListener {
     this.#http = createServer(timeouts, (request, response) => {
       const latest = this.#latest.get(request.socket);
       if (latest !== undefined) latest.response = response;
-      user.answer(request, response);
+      this.#guard(request, () => user.answer(request, response));
     });
     this.#limitConnections(most);
     this.#http.on('upgrade', (request, socket, head) => {
-      if (asksForWebSocket(request)) user.upgrade(request, socket, head);
-      else this.#ignoreOffer(request, socket, head);
+      this.#guard(request, () => {
+        if (asksForWebSocket(request)) user.upgrade(request, socket, head);
+        else this.#ignoreOffer(request, socket, head);
+      });
     });
   }
 
@@ -166,6 +168,16 @@ export class HttpListener {
   /** Connections that wait for another request after an answer give way to those that ask. */
   #makeRoom(): void {
     if (this.#rooms.pass('room') !== undefined) this.#http.closeIdleConnections();
+  }
+
+  /** A fault of ours ends the connection that it was met with, and nobody else's. */
+  #guard({ socket }: IncomingMessage, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#options.log.error({ error }, 'a request failed');
+      socket.destroy();
+    }
   }
 
   /** What was asked before on the same connection is answered first. */

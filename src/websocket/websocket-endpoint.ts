@@ -130,7 +130,7 @@ export class WebSocketEndpoint implements ClientSocketOwner {
   }
 
   received(client: ClientSocket, text: string): void {
-    this.#protocol.receive(client, text);
+    this.#guard(client, () => this.#protocol.receive(client, text));
   }
 
   broken(client: ClientSocket, { message: reason }: Error): void {
@@ -190,9 +190,20 @@ export class WebSocketEndpoint implements ClientSocketOwner {
     for (const client of this.#clients) {
       // Who is not read from cannot be heard of; whether they take anything is looked at elsewhere.
       if (client.writer.isClogged) continue;
-      if (client.heardOfAtMs() < deadSinceMs) client.terminate();
-      else client.ping();
-      client.writer.check();
+      this.#guard(client, () => {
+        if (client.heardOfAtMs() < deadSinceMs) client.terminate();
+        else client.ping();
+        client.writer.check();
+      });
+    }
+  }
+
+  /** A fault of ours ends the client that it was met with, and nobody else. */
+  #guard(client: ClientSocket, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#fanOut.failed(client.writer, error);
     }
   }
 }
