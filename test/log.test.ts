@@ -68,7 +68,7 @@ describe('a log that cannot be written', () => {
     const stoppedMs = performance.now();
     child.kill('SIGTERM');
     expect(await ended).toBe(0);
-    expect(performance.now() - stoppedMs).toBeLessThan(3_000);
+    expect(performance.now() - stoppedMs).toBeLessThan(8_000);
   });
 
   test.runIf(hasProgram('python3', PYTHON))(
@@ -98,7 +98,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)`;
       const stoppedMs = performance.now();
       process.kill(pid, 'SIGTERM');
       expect((await told.next()).value).toBe('0');
-      expect(performance.now() - stoppedMs).toBeLessThan(3_000);
+      expect(performance.now() - stoppedMs).toBeLessThan(8_000);
     },
   );
 
@@ -125,7 +125,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)`;
     child.kill('SIGTERM');
     await ended;
     expect(child.signalCode).toBe('SIGKILL');
-    expect(performance.now() - stoppedMs).toBeLessThan(6_000);
+    expect(performance.now() - stoppedMs).toBeLessThan(10_000);
   });
 
   test('because its reader has gone ends nothing', async () => {
