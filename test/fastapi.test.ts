@@ -6,9 +6,8 @@ import { type ContractKey, contractKey, keySpaceOf } from '../src/contract/key.t
 import { encodeMessage } from '../src/ime/protocol/encode.ts';
 import { type ContractUpdate, Inbox, pricesOf, UPDATES, wsClient } from './kit/clients.ts';
 import { marketState, names, TEHRAN, testGateway, until } from './kit/gateway.ts';
-import { hasProgram } from './kit/programs.ts';
+import { hasProgram, PYTHON } from './kit/programs.ts';
 
-const PYTHON = '/usr/bin/python3';
 const MODULES = 'import fastapi, uvicorn, websockets';
 
 function hasFastApi(): boolean {

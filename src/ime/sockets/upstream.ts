@@ -54,11 +54,8 @@ export interface UpstreamMachine {
   readonly dial: Dialer;
 }
 
-/** The machine's own clock and network. */
-const SYSTEM: UpstreamMachine = {
-  clock: systemClock,
-  dial: (url, options) => new WebSocket(url, options),
-};
+/** The machine's own network. */
+const dialMachine: Dialer = (url, options) => new WebSocket(url, options);
 
 /** What both pools share: one service, one token, one budget of dials. */
 export class Upstream {
@@ -85,7 +82,7 @@ export class Upstream {
     readonly zone: LocalTimeZone,
     readonly log: Logger,
     readonly repeats: RepeatLimit,
-    { clock, dial }: UpstreamMachine = SYSTEM,
+    { clock = systemClock, dial = dialMachine }: Partial<UpstreamMachine> = {},
   ) {
     this.clock = clock;
     this.dial = dial;
