@@ -71,6 +71,30 @@ describe('user name and password alone', () => {
   );
 });
 
+test('a token that is replaced while its refusal is looked into marks no contract', async () => {
+  const market = await new TestExchange('one').listen();
+  const file = join(mkdtempSync(join(tmpdir(), 'token-')), 'token');
+  writeFileSync(file, 'one');
+  const gateway = await testGateway({ IME_URL: market.url, IME_TOKEN_FILE: file });
+  const four = numbered(4);
+  const inbox = new Inbox<ContractUpdate>(wsClient(gateway), UPDATES, { names: four });
+  await market.carries(names(...four));
+  for (const key of names(...four)) market.publish(key, 1);
+  await inbox.until((box) => pricesOf(box).length === 4, 'all are live');
+  const { dials } = market.exchange;
+  market.exchange.token = 'two';
+  market.exchange.drop(1008);
+  // The first canary is refused with the old token, whoever comes next is accepted with the new one.
+  await until(() => market.exchange.dials > dials, 'a canary is dialed');
+  writeFileSync(file, 'two');
+  await market.carries(names(...four));
+  for (const key of names(...four)) market.publish(key, 2);
+  await inbox.until((box) => pricesOf(box).filter((price) => price === '2').length === 4, 'back');
+  const statuses = inbox.values.map(({ contractUpdates: { status } }) => status);
+  expect(statuses).not.toContain('INVALID');
+  expect(gateway.report().contracts).toMatchObject({ LIVE: 4, INVALID: 0 });
+});
+
 test('a fixed token that is wanted alone: live after at most 8 dials, and said once in the log', async () => {
   const market = await new TestExchange('fixed', 'after', { authorization: 'raw' }).listen();
   const lines: string[] = [];
@@ -133,8 +157,11 @@ describe('a wrong password', () => {
         values.at(-1)?.contractUpdates.statusReason?.includes('refuses the login') === true,
       'its contracts say so',
     );
+    expect(login.requests).toBe(1);
+    gateway.reload();
+    await until(() => login.requests === 2, 'it is tried at once when an operator asks for it');
     await new Promise((resolve) => setTimeout(resolve, 3_000));
-    expect(login.requests).toBeLessThanOrEqual(2);
+    expect(login.requests).toBe(2);
     expect(market.exchange.dials).toBe(0);
     writeFileSync(file, 'secret word\n');
     const changedMs = performance.now();
@@ -143,46 +170,59 @@ describe('a wrong password', () => {
   });
 });
 
-test('24 hours with tokens of an hour: there is always one that lives, and nobody is hammered', async () => {
-  const clock = new ManualClock();
-  let asked = 0;
-  let answered = 0;
-  const server = createServer((request, response) => {
-    asked++;
-    request.resume().on('end', () => {
-      const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
-      const exp = clock.nowMs() / 1_000 + 3_600;
-      response.end(
-        JSON.stringify({ Authorization: `${part({ alg: 'HS256' })}.${part({ exp })}.x` }),
-      );
+test.each([
+  ['right', 0],
+  ['65 minutes fast', 65],
+  ['3.5 hours slow', -210],
+])(
+  '24 hours with tokens of an hour and a clock that is %s: one always lives, nobody is hammered',
+  async (_, aheadMinutes) => {
+    const clock = new ManualClock();
+    const serviceMs = () => clock.nowMs() - aheadMinutes * 60_000;
+    let asked = 0;
+    let answered = 0;
+    let endsAtMs = 0;
+    const server = createServer((request, response) => {
+      asked++;
+      request.resume().on('end', () => {
+        const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+        const exp = serviceMs() / 1_000 + 3_600;
+        endsAtMs = clock.nowMs() + 3_600_000;
+        response.setHeader('date', new Date(serviceMs()).toUTCString());
+        response.end(
+          JSON.stringify({ Authorization: `${part({ alg: 'HS256' })}.${part({ exp })}.x` }),
+        );
+      });
     });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => void server.close());
-  const { port } = server.address() as AddressInfo;
-  const log = createLog('silent');
-  const login = new Login(
-    {
-      url: new URL(`http://127.0.0.1:${port}/`),
-      username: 'me',
-      password: new Password('secret', undefined, log),
-      service: new URL('http://127.0.0.1/'),
-    },
-    new FurtherHeaders(undefined, log),
-    clock,
-    log,
-  );
-  onTestFinished(() => login.close());
-  login.watch(() => answered++);
-  await until(() => answered === 1, 'it has logged in');
-  for (let minute = 0; minute < 24 * 60; minute++) {
-    await clock.advance(60_000);
-    await until(() => answered === asked, 'no login is under way');
-    expect(login.current?.expiresAtMs ?? 0, `minute ${minute}`).toBeGreaterThan(clock.nowMs());
-  }
-  expect(asked).toBeGreaterThanOrEqual(24);
-  expect(asked).toBeLessThanOrEqual(32);
-}, 60_000);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const log = createLog('silent');
+    const login = new Login(
+      {
+        url: new URL(`http://127.0.0.1:${port}/`),
+        username: 'me',
+        password: new Password('secret', undefined, log),
+        service: new URL('http://127.0.0.1/'),
+      },
+      new FurtherHeaders(undefined, log),
+      clock,
+      log,
+    );
+    onTestFinished(() => login.close());
+    login.watch(() => answered++);
+    await until(() => answered === 1, 'it has logged in');
+    for (let minute = 0; minute < 24 * 60; minute++) {
+      await clock.advance(60_000);
+      await until(() => answered === asked, 'no login is under way');
+      expect(login.current?.expiresAtMs ?? 0, `minute ${minute}`).toBeGreaterThan(clock.nowMs());
+      expect(endsAtMs, `minute ${minute}`).toBeGreaterThan(clock.nowMs());
+    }
+    expect(asked).toBeGreaterThanOrEqual(24);
+    expect(asked).toBeLessThanOrEqual(32);
+  },
+  60_000,
+);
 
 describe('a login that cannot be reached', () => {
   test('is noticed by nobody while the token lives, and is back soon after it has ended', async () => {

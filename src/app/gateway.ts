@@ -193,7 +193,7 @@ export async function startGateway(
   });
   const reload = () => {
     log.info('reading files anew');
-    credentials.reread();
+    credentials.retry();
     access.reload();
     if (config.TRUSTED_DOCUMENTS === undefined) return;
     try {

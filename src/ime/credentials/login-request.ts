@@ -33,6 +33,8 @@ export type LoginAnswer =
       readonly token: string;
       readonly cookies: CookieJar;
       readonly fields: number;
+      /** What time the service says it is, in epoch milliseconds; `undefined` where it does not. */
+      readonly serviceTimeMs: number | undefined;
     }
   | { readonly outcome: 'refused' | 'malformed'; readonly detail: string }
   | { readonly outcome: 'unreachable'; readonly detail: string; readonly isDown: boolean };
@@ -117,7 +119,14 @@ async function accepted(
   for (const cookie of response.headers.getSetCookie()) {
     await cookies.setCookie(cookie, url.href, { ignoreError: true });
   }
-  return { outcome: 'accepted', token, cookies, fields };
+  const serviceTimeMs = Date.parse(response.headers.get('date') ?? '');
+  return {
+    outcome: 'accepted',
+    token,
+    cookies,
+    fields,
+    serviceTimeMs: Number.isNaN(serviceTimeMs) ? undefined : serviceTimeMs,
+  };
 }
 
 async function readText(response: Response): Promise<string> {

@@ -12,6 +12,8 @@ import type { Password } from './password.ts';
 const RENEWED_AT = 0.8;
 /** A refused token is not replaced sooner: whoever refuses a new one refuses the next one too. */
 const LEAST_AGE_MS = 60_000;
+/** Clocks that differ by less are the same: a Date header counts in seconds, and answers take their time. */
+const LEAST_SKEW_MS = 5_000;
 /** After a wrong name or password, in milliseconds: accounts get locked. */
 const REFUSED_FIRST_MS = 60_000;
 const REFUSED_CAP_MS = 15 * 60_000;
@@ -93,6 +95,11 @@ export class Login implements Credentials {
     return false;
   }
 
+  retry(): void {
+    this.reread();
+    if (this.#state !== 'valid') this.#ask();
+  }
+
   report(): CredentialsSummary {
     return {
       mode: 'LOGIN',
@@ -144,7 +151,7 @@ export class Login implements Credentials {
   #answered(answer: LoginAnswer, cookie: string): void {
     if (answer.outcome === 'accepted') {
       this.#fields = answer.fields;
-      this.#take(answer.token, cookie);
+      this.#take(answer.token, cookie, answer.serviceTimeMs);
       return;
     }
     const { outcome, detail } = answer;
@@ -160,9 +167,9 @@ export class Login implements Credentials {
     );
   }
 
-  #take(token: string, cookie: string): void {
+  #take(token: string, cookie: string, serviceTimeMs: number | undefined): void {
     const nowMs = this.#clock.nowMs();
-    const expiresAtMs = expiryOf(token);
+    const expiresAtMs = this.#endOf(token, nowMs, serviceTimeMs ?? nowMs);
     const further = lowerCased(this.#headers.headers);
     const cookies = [further['cookie'] ?? '', cookie].filter((text) => text !== '').join('; ');
     const headers = { ...USER_AGENT, ...further, ...(cookies === '' ? {} : { cookie: cookies }) };
@@ -173,14 +180,27 @@ export class Login implements Credentials {
     this.#cancelEnd();
     if (expiresAtMs !== undefined) {
       const lifeMs = expiresAtMs - nowMs;
-      // A service that gives tokens which have ended, or whose clock is far off, is not hammered.
       this.#askIn(Math.max(1_000, lifeMs * RENEWED_AT));
-      this.#cancelEnd = this.#clock.setTimeout(() => this.#end(), Math.max(1_000, lifeMs));
+      this.#cancelEnd = this.#clock.setTimeout(() => this.#end(), lifeMs);
     }
     this.#setState('valid', undefined);
     const seconds =
       expiresAtMs === undefined ? undefined : Math.round((expiresAtMs - nowMs) / 1_000);
     this.#log.info({ tokenLifeSeconds: seconds }, 'logged in to IME');
+  }
+
+  /** When a new token ends by our clock: the service's own may be another. */
+  #endOf(token: string, nowMs: number, serviceTimeMs: number): number | undefined {
+    const aheadMs = serviceTimeMs - nowMs;
+    const isOff = Math.abs(aheadMs) >= LEAST_SKEW_MS;
+    const seconds = Math.round(aheadMs / 1_000);
+    if (isOff) this.#log.warn({ seconds }, "IME's clock is ahead of this machine's by so much");
+    const saysMs = expiryOf(token);
+    const endsAtMs = saysMs === undefined || !isOff ? saysMs : saysMs - aheadMs;
+    if (endsAtMs === undefined || endsAtMs > nowMs) return endsAtMs;
+    // It would be asked for another one at once, and again: this one is used until it is refused.
+    this.#log.warn('the access token says that it has ended already; that is not believed');
+    return undefined;
   }
 
   /** The token's life is over, and there is no other one. */

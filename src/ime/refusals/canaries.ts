@@ -1,4 +1,5 @@
 import type { ContractKey } from '../../contract/key.ts';
+import type { Credential } from '../credentials/credentials.ts';
 import type { JudgedPool } from '../pool/refusal-judge.ts';
 
 /** A batch of contracts that IME refused. */
@@ -6,6 +7,8 @@ export interface RefusedBatch {
   readonly pool: JudgedPool;
   readonly keys: readonly ContractKey[];
   readonly tokenOnly: boolean;
+  /** What was refused with them: with another one they are to be dialed anew. */
+  readonly credential: Credential | undefined;
   /** By the monotonic clock. */
   readonly refusedAtMs: number;
 }

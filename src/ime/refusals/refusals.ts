@@ -7,7 +7,7 @@ import type { AuthorizationForm } from '../protocol/endpoints.ts';
 import type { Upstream } from '../sockets/upstream.ts';
 import { chooseCanaries, type RefusedBatch, type Single, singles } from './canaries.ts';
 import { afterProbe, type Isolation, isolate, nextProbe, withGood } from './isolation.ts';
-import { type RefusalState, TROUBLE } from './refusal-state.ts';
+import { type RefusalState, TOKEN_ENDED, TROUBLE } from './refusal-state.ts';
 
 /** Dials of one search before it rests. */
 const MOST_DIALS_IN_A_ROW = 64;
@@ -47,17 +47,20 @@ export class Refusals implements RefusalJudge {
   }
 
   get trouble(): StatusCause | undefined {
-    const { current, isRequired, problem } = this.#upstream.credentials;
-    const known = TROUBLE[this.#state];
+    const { clock, credentials } = this.#upstream;
+    const { current, isRequired, problem } = credentials;
+    const known = TROUBLE[isRequired ? 'login' : 'token'][this.#state];
     if (problem !== undefined && (known !== undefined || (isRequired && current === undefined))) {
       return { code: 'TOKEN_REFUSED', reason: problem };
     }
-    return known;
+    const hasEnded = (current?.expiresAtMs ?? Number.POSITIVE_INFINITY) <= clock.nowMs();
+    return known !== undefined && hasEnded ? TOKEN_ENDED : known;
   }
 
   refused(pool: JudgedPool, keys: readonly ContractKey[], tokenOnly: boolean): void {
-    const batch = { pool, keys, tokenOnly, refusedAtMs: this.#upstream.clock.monotonicMs() };
-    this.#batches.push(batch);
+    const { clock, credentials } = this.#upstream;
+    const { current: credential } = credentials;
+    this.#batches.push({ pool, keys, tokenOnly, credential, refusedAtMs: clock.monotonicMs() });
     // Until it is known what is at fault, no other dial may run into the same wall.
     this.#upstream.gate.hold();
     if (!this.#running) void this.#run();
@@ -103,6 +106,8 @@ export class Refusals implements RefusalJudge {
     try {
       for (let batch = this.#batches.shift(); batch !== undefined; batch = this.#batches.shift()) {
         await this.#judge(batch);
+        // What was not convicted is dialed as usual.
+        batch.pool.searched(batch.keys);
       }
       this.#setState('clear');
       this.#upstream.gate.resume();
@@ -117,27 +122,22 @@ export class Refusals implements RefusalJudge {
 
   async #judge(batch: RefusedBatch): Promise<void> {
     let good: ReadonlySet<ContractKey> = new Set();
+    // What another token was refused with says nothing: it is dialed once more, as a whole.
+    if (this.#upstream.isOutdated(batch.credential)) return;
     if (batch.tokenOnly || this.#tokenProvenAtMs < batch.refusedAtMs) {
       this.#setState('asking');
       const answer = await this.#whoIsAtFault(batch);
-      if (answer === 'otherForm') {
-        // The batch was never at fault: it is dialed once more, as a whole.
-        batch.pool.searched(batch.keys);
-        return;
-      }
-      if (typeof answer === 'string') {
-        this.#upstream.credentials.refused(this.#upstream.credentials.current);
-        await this.#waitForToken(batch, answer);
-        // With the token good again the batch is dialed as a whole: it may never have been at fault.
-        batch.pool.searched(batch.keys);
-        return;
-      }
+      // The batch was never at fault: it is dialed once more, as a whole.
+      if (answer === 'otherForm') return;
+      if (typeof answer === 'string') this.#upstream.credentials.refused(batch.credential);
+      if (this.#upstream.isOutdated(batch.credential)) return;
+      // With the token good again, too, the batch is dialed as a whole.
+      if (typeof answer === 'string') return this.#waitForToken(batch, answer);
       if (answer.pool === batch.pool) good = new Set([answer.key]);
     }
     this.#setState('searching');
     this.#upstream.gate.resume();
     await this.#search(batch, good);
-    batch.pool.searched(batch.keys);
   }
 
   /** What the refusal of a batch means, the form of the token's header among it. */
@@ -187,9 +187,10 @@ export class Refusals implements RefusalJudge {
       this.#lastProbeAtMs = this.#upstream.clock.monotonicMs();
       // The contract that was asked for in the other form may have been unknown: the forms take turns.
       this.#upstream.authorization.flip();
+      const { current } = this.#upstream.credentials;
       const answer = await this.#answered(candidate.pool, [candidate.key]);
       if (answer === 'accepted') return;
-      this.#upstream.credentials.refused(this.#upstream.credentials.current);
+      this.#upstream.credentials.refused(current);
       if (answer === 'tokenRefused') this.#setState('tokenRefused');
     }
   }
@@ -239,6 +240,8 @@ export class Refusals implements RefusalJudge {
           return;
         }
       }
+      // What was refused with another token says nothing of these contracts.
+      if (this.#upstream.isOutdated(batch.credential)) return;
       if (this.#tokenProvenAtMs >= lastRefusedAtMs) {
         for (const key of isolation.refused.slice(convicted)) {
           batch.pool.feeds.convict(key, isolation.inferred.has(key));
