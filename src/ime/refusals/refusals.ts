@@ -1,9 +1,10 @@
 import type { StatusCause } from '../../contract/contract-status.ts';
 import type { ContractKey } from '../../contract/key.ts';
-import { backoffMs } from '../../lib/backoff.ts';
 import { sleep } from '../../lib/clock.ts';
-import type { JudgedPool, ProbeAnswer, RefusalJudge } from '../pool/refusal-judge.ts';
+import type { JudgedPool, RefusalJudge, RefusalKind, Verdict } from '../pool/refusal-judge.ts';
 import type { AuthorizationForm } from '../protocol/endpoints.ts';
+import { redialAfterMs } from '../sockets/failure.ts';
+import type { ShardFailure } from '../sockets/shard.ts';
 import type { Upstream } from '../sockets/upstream.ts';
 import { chooseCanaries, type RefusedBatch, type Single, singles } from './canaries.ts';
 import { afterProbe, type Isolation, isolate, nextProbe, withGood } from './isolation.ts';
@@ -29,6 +30,7 @@ export class Refusals implements RefusalJudge {
   readonly #abort = new AbortController();
   #state: RefusalState = 'clear';
   #running = false;
+  #failure: ShardFailure | undefined;
   /** When the latest dial that IME accepted was started. */
   #tokenProvenAtMs = Number.NEGATIVE_INFINITY;
   #wake = new AbortController();
@@ -57,10 +59,15 @@ export class Refusals implements RefusalJudge {
     return known !== undefined && hasEnded ? TOKEN_ENDED : known;
   }
 
-  refused(pool: JudgedPool, keys: readonly ContractKey[], tokenOnly: boolean): void {
+  /** Why IME cannot be asked what a refusal means; `undefined` while it can, or nothing is asked. */
+  get failure(): ShardFailure | undefined {
+    return this.#failure;
+  }
+
+  refused(pool: JudgedPool, keys: readonly ContractKey[], kind: RefusalKind): void {
     const { clock, credentials } = this.#upstream;
     const { current: credential } = credentials;
-    this.#batches.push({ pool, keys, tokenOnly, credential, refusedAtMs: clock.monotonicMs() });
+    this.#batches.push({ pool, keys, kind, credential, refusedAtMs: clock.monotonicMs() });
     // Until it is known what is at fault, no other dial may run into the same wall.
     this.#upstream.gate.hold();
     if (!this.#running) void this.#run();
@@ -124,7 +131,7 @@ export class Refusals implements RefusalJudge {
     let good: ReadonlySet<ContractKey> = new Set();
     // What another token was refused with says nothing: it is dialed once more, as a whole.
     if (this.#upstream.isOutdated(batch.credential)) return;
-    if (batch.tokenOnly || this.#tokenProvenAtMs < batch.refusedAtMs) {
+    if (batch.kind === 'token' || this.#tokenProvenAtMs < batch.refusedAtMs) {
       this.#setState('asking');
       const answer = await this.#whoIsAtFault(batch);
       // The batch was never at fault: it is dialed once more, as a whole.
@@ -135,6 +142,8 @@ export class Refusals implements RefusalJudge {
       if (typeof answer === 'string') return this.#waitForToken(batch, answer);
       if (answer.pool === batch.pool) good = new Set([answer.key]);
     }
+    // IME accepted them all before: a search would find a culprit whether or not there is one.
+    if (batch.kind === 'carried') return;
     this.#setState('searching');
     this.#upstream.gate.resume();
     await this.#search(batch, good);
@@ -157,7 +166,7 @@ export class Refusals implements RefusalJudge {
       authorization.flip();
     }
     // A bad token costs four dials in all.
-    return batch.tokenOnly ? 'tokenRefused' : this.#askCanaries(batch, isOpen ? 2 : 3);
+    return batch.kind === 'token' ? 'tokenRefused' : this.#askCanaries(batch, isOpen ? 2 : 3);
   }
 
   /** @returns the canary that was accepted, or what the refusal of all of them means */
@@ -236,7 +245,7 @@ export class Refusals implements RefusalJudge {
       // The token may have died in the middle: nobody is convicted by a refusal after its last proof.
       if (over && convicted < isolation.refused.length && this.#tokenProvenAtMs < lastRefusedAtMs) {
         if (typeof (await this.#askCanaries(batch, 3)) === 'string') {
-          this.refused(batch.pool, batch.keys, false);
+          this.refused(batch.pool, batch.keys, 'batch');
           return;
         }
       }
@@ -252,7 +261,7 @@ export class Refusals implements RefusalJudge {
       if (dials % MOST_DIALS_IN_A_ROW === 0) await this.#sleep(SEARCH_REST_MS);
       const answer = await this.#answered(batch.pool, probe);
       if (answer === 'tokenRefused') {
-        this.refused(batch.pool, batch.keys, true);
+        this.refused(batch.pool, batch.keys, 'token');
         return;
       }
       if (answer === 'refused') lastRefusedAtMs = this.#upstream.clock.monotonicMs();
@@ -260,16 +269,15 @@ export class Refusals implements RefusalJudge {
     }
   }
 
-  /** Probes until IME answers: a transient failure is no answer. */
-  async #answered(
-    pool: JudgedPool,
-    keys: readonly ContractKey[],
-  ): Promise<Exclude<ProbeAnswer, 'unanswered' | 'unreachable'>> {
+  /** Probes until IME answers: a failure is no answer. It is waited for as everywhere. */
+  async #answered(pool: JudgedPool, keys: readonly ContractKey[]): Promise<Verdict> {
     for (let attempt = 0; ; attempt++) {
       const answer = await pool.probe(keys);
       this.#abort.signal.throwIfAborted();
-      if (answer !== 'unanswered' && answer !== 'unreachable') return answer;
-      await this.#sleep(backoffMs(attempt, answer === 'unreachable'));
+      if (answer === 'closed') throw new Error('the pool was closed during an inquiry');
+      this.#failure = typeof answer === 'string' ? undefined : answer;
+      if (typeof answer === 'string') return answer;
+      await this.#sleep(redialAfterMs(answer.class, answer.end, attempt));
     }
   }
 

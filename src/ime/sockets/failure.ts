@@ -1,3 +1,4 @@
+import { backoffMs } from '../../lib/backoff.ts';
 import { REFUSED_CLOSE_CODE } from '../protocol/endpoints.ts';
 import type { SocketEnd } from './socket.ts';
 
@@ -85,6 +86,26 @@ const MOST_THROTTLED_MS = 10 * 60_000;
 export function throttledForMs(end: SocketEnd): number {
   const askedMs = end.kind === 'http' ? end.retryAfterMs : undefined;
   return Math.min(MOST_THROTTLED_MS, askedMs ?? THROTTLED_MS);
+}
+
+/** How often an endpoint that does not exist is tried again. */
+const WRONG_URL_RETRY_MS = 5 * 60_000;
+
+/**
+ * How long to wait after a failure before the next dial.
+ *
+ * @param attempt how many dials in a row have failed before this one
+ * @returns milliseconds
+ */
+export function redialAfterMs(failureClass: FailureClass, end: SocketEnd, attempt: number): number {
+  if (failureClass === 'wrongUrl') return WRONG_URL_RETRY_MS;
+  if (failureClass === 'throttled') return throttledForMs(end);
+  return backoffMs(attempt, failureClass === 'unreachable');
+}
+
+/** Whether IME was asked and said no: to the token, or to what was asked for. */
+export function isRefusal(failureClass: FailureClass): boolean {
+  return failureClass === 'ambiguous' || failureClass === 'token' || failureClass === 'tooLong';
 }
 
 /** An end in words for a log line or a status. */

@@ -1,0 +1,115 @@
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { WebSocket } from 'ws';
+import type { ExchangeFaults } from '../src/simulator/faults.ts';
+import { names, TEHRAN, TestExchange } from './kit/gateway.ts';
+import { imeSource } from './kit/ime-source.ts';
+import { ManualClock } from './kit/manual-clock.ts';
+import { RecordingSink } from './kit/source-suite.ts';
+import { numbered } from './kit/upstream.ts';
+
+const KEYS = names(...numbered(8));
+const MINUTE_MS = 60_000;
+
+/** Lets time pass by the clock, with real time in between for what the network has to say. */
+async function pass(
+  clock: ManualClock,
+  ms: number,
+  over = () => false,
+  stepMs = 100,
+): Promise<number> {
+  for (let passedMs = 0; passedMs < ms; passedMs += stepMs) {
+    if (over()) return passedMs;
+    await clock.advance(stepMs);
+    await new Promise((resolve) => setTimeout(resolve, 3));
+  }
+  return ms;
+}
+
+/** Eight contracts were carried and refused, all at once; the inquiry into it meets a fault. */
+async function faultyInquiry(fault: (faults: ExchangeFaults) => void) {
+  const market = await new TestExchange('good').listen();
+  const clock = new ManualClock();
+  const sink = new RecordingSink();
+  const dial = (url: string, options: object) => new WebSocket(url, options);
+  const source = imeSource(market.url, sink, { clock, dial }, 'good');
+  onTestFinished(() => source.close());
+  source.retain(KEYS);
+  const { exchange } = market;
+  const isCarried = () => {
+    const carried = new Set(exchange.subscriptions.flatMap((keys) => [...keys]));
+    return carried.size === KEYS.length;
+  };
+  await pass(clock, 10_000, isCarried);
+  const publish = (price: number) => {
+    for (const key of KEYS) market.publish(key, price, TEHRAN.toLocal(clock.nowMs()));
+  };
+  publish(1);
+  await pass(clock, 5_000);
+  const before = exchange.dials;
+  fault(exchange.faults);
+  exchange.drop(1008);
+  return { market, clock, sink, source, isCarried, publish, dials: () => exchange.dials - before };
+}
+
+describe('an inquiry into a refusal that IME does not answer', () => {
+  // Shorter waits than the mean: as many dials as ill luck makes of it.
+  beforeEach(() => void vi.spyOn(Math, 'random').mockReturnValue(0.3));
+  afterEach(() => void vi.restoreAllMocks());
+
+  test.each<[string, (faults: ExchangeFaults) => void]>([
+    ['HTTP 500', (faults) => Object.assign(faults, { answer: { status: 500 } })],
+    ['an opening that dies at once', (faults) => Object.assign(faults, { dieOnOpenMs: 1 })],
+  ])('but with %s: at most 15 dials in a minute, and back after it', async (_, fault) => {
+    const { market, clock, sink, source, isCarried, publish, dials } = await faultyInquiry(fault);
+    await pass(clock, MINUTE_MS);
+    expect(dials()).toBeLessThanOrEqual(15);
+    expect(dials()).toBeGreaterThanOrEqual(5);
+    expect(await source.check()).toEqual([expect.stringContaining('IME')]);
+    expect(source.report().problems).toHaveLength(1);
+    market.exchange.faults.answer = undefined;
+    market.exchange.faults.dieOnOpenMs = undefined;
+    await pass(clock, 35_000, isCarried);
+    expect(isCarried()).toBe(true);
+    publish(2);
+    await pass(clock, 5_000, () => KEYS.every((key) => sink.lastOf(key) === 'LIVE'));
+    expect(KEYS.map((key) => sink.lastOf(key))).toEqual(KEYS.map(() => 'LIVE'));
+    expect(sink.told.filter((one) => 'status' in one && one.status.status === 'INVALID')).toEqual(
+      [],
+    );
+    expect(await source.check()).toEqual([]);
+  });
+
+  test('but with HTTP 404: says that the URL is wrong, and tries again every five minutes', async () => {
+    const { market, clock, source, isCarried, dials } = await faultyInquiry((faults) => {
+      faults.answer = { status: 404 };
+    });
+    await pass(clock, 4 * MINUTE_MS, undefined, 500);
+    expect(dials()).toBe(1);
+    const problem =
+      'IME_URL has no such endpoint: answered HTTP 404 with an empty body; tried again every 5 minutes.';
+    expect(await source.check()).toEqual([problem]);
+    expect(source.report().problems).toEqual([problem]);
+    market.exchange.faults.answer = undefined;
+    await pass(clock, 2 * MINUTE_MS, isCarried, 500);
+    expect(isCarried()).toBe(true);
+  });
+
+  test('but with HTTP 429: waits as long as IME says', async () => {
+    const { clock, dials } = await faultyInquiry((faults) => {
+      faults.answer = { status: 429, headers: { 'retry-after': '45' } };
+    });
+    await pass(clock, 40_000);
+    expect(dials()).toBe(1);
+    await pass(clock, 10_000);
+    expect(dials()).toBe(2);
+  });
+
+  test.each([502, 503, 504])('but with HTTP %i: back within 5 s of its return', async (status) => {
+    const { market, clock, isCarried } = await faultyInquiry((faults) => {
+      faults.answer = { status };
+    });
+    await pass(clock, MINUTE_MS);
+    market.exchange.faults.answer = undefined;
+    expect(await pass(clock, 10_000, isCarried)).toBeLessThanOrEqual(5_000);
+  });
+});
