@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
+import type { ContractKey } from '../src/contract/key.ts';
+import { systemClock } from '../src/lib/clock.ts';
 import type { ExchangeFaults } from '../src/simulator/faults.ts';
-import { names, TEHRAN, TestExchange } from './kit/gateway.ts';
+import { names, TEHRAN, TestExchange, until } from './kit/gateway.ts';
 import { imeSource } from './kit/ime-source.ts';
 import { ManualClock } from './kit/manual-clock.ts';
 import { RecordingSink } from './kit/source-suite.ts';
@@ -112,4 +114,21 @@ describe('an inquiry into a refusal that IME does not answer', () => {
     market.exchange.faults.answer = undefined;
     expect(await pass(clock, 10_000, isCarried)).toBeLessThanOrEqual(5_000);
   });
+});
+
+test('a contract under search is told PENDING once, whatever its sockets go through, and then the verdict', async () => {
+  const market = await new TestExchange().listen();
+  market.unlisted.add('name:c5');
+  const sink = new RecordingSink();
+  const dial = (url: string, options: object) => new WebSocket(url, options);
+  const source = imeSource(market.url, sink, { clock: systemClock, dial });
+  onTestFinished(() => source.close());
+  source.retain(KEYS);
+  await until(() => sink.lastOf('name:c5') === 'INVALID', 'it is found');
+  await market.carries(KEYS.filter((key) => key !== 'name:c5'));
+  const told = (key: ContractKey) =>
+    sink.told.flatMap((one) => (one.key === key && 'status' in one ? [one.status.status] : []));
+  for (const key of KEYS) {
+    expect(told(key), key).toEqual(key === 'name:c5' ? ['PENDING', 'INVALID'] : ['PENDING']);
+  }
 });

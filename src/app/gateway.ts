@@ -149,7 +149,8 @@ export async function startGateway(
     report,
     readiness: async () => {
       const reasons = await source.check();
-      return { ready: reasons.length === 0, reasons };
+      // What keeps some contracts from being served is said here too, though the gateway does its job.
+      return { ready: reasons.length === 0, reasons, problems: source.report().problems };
     },
     flushed: (seconds: number) => metrics.flushed(seconds),
     metrics: () => metrics.read(),

@@ -123,12 +123,13 @@ export class ImeSource implements ContractSource {
       0,
     );
     if (unreadable > 0) {
-      problems.add(`The messages of ${counted(unreadable, 'contract')} cannot be read.`);
+      const contracts = unreadable === 1 ? '1 contract' : `${unreadable} contracts`;
+      problems.add(`The messages of ${contracts} cannot be read.`);
     }
     const failures = shards.map(({ failure }) => failure).filter((one) => one !== undefined);
     for (const failure of failures) {
-      const down = `${failures.length} of ${counted(shards.length, 'connection')} to IME`;
-      problems.add(wordsFor(failure, `${down} ${failures.length === 1 ? 'is' : 'are'} down`));
+      const down = `${failures.length} of ${shards.length} connections to IME are down`;
+      problems.add(wordsFor(failure, down));
     }
     const { failure } = this.#refusals;
     if (failure !== undefined) {
@@ -144,8 +145,4 @@ function wordsFor({ class: failureClass, end }: ShardFailure, otherwise: string)
     return `IME_URL has no such endpoint: ${said}; tried again every 5 minutes.`;
   }
   return `${otherwise}: ${said}.`;
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
