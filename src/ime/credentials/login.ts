@@ -1,11 +1,12 @@
 import type { CredentialsSummary } from '../../hub/source.ts';
 import { backoffMs } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { retryAfterMs, throttledForMs } from '../../lib/retry-after.ts';
 import type { Logger } from '../../observability/log.ts';
 import { type Credential, type Credentials, type LoginOutcome, noLogins } from './credentials.ts';
 import type { FurtherHeaders } from './further-headers.ts';
 import { expiryOf } from './header-text.ts';
-import { type LoginAnswer, logIn } from './login-request.ts';
+import { type LoginAnswer, logIn, type UnreachableLogin } from './login-request.ts';
 import type { Password } from './password.ts';
 
 /** A new token is fetched when so much of the last one's life is over. */
@@ -14,6 +15,8 @@ const RENEWED_AT = 0.8;
 const LEAST_AGE_MS = 60_000;
 /** Clocks that differ by less are the same: a Date header counts in seconds, and answers take their time. */
 const LEAST_SKEW_MS = 5_000;
+/** A login that answers with an error is asked about 15 times a minute, and its return is seen within so much. */
+const FAILING_CAP_MS = 5_000;
 /** After a wrong name or password, in milliseconds: accounts get locked. */
 const REFUSED_FIRST_MS = 60_000;
 const REFUSED_CAP_MS = 15 * 60_000;
@@ -149,15 +152,15 @@ export class Login implements Credentials {
   }
 
   #answered(answer: LoginAnswer, cookie: string): void {
+    if (answer.outcome !== 'unreachable') this.#fields = answer.fields;
     if (answer.outcome === 'accepted') {
-      this.#fields = answer.fields;
       this.#take(answer.token, cookie, answer.serviceTimeMs);
       return;
     }
     const { outcome, detail } = answer;
     const failures = this.#failures++;
     if (outcome === 'unreachable') {
-      this.#askIn(backoffMs(failures, answer.isDown));
+      this.#askIn(this.#againInMs(answer, failures));
     } else {
       this.#askIn(Math.min(REFUSED_CAP_MS, REFUSED_FIRST_MS * 2 ** Math.min(failures, 20)));
     }
@@ -165,6 +168,12 @@ export class Login implements Credentials {
       outcome === 'unreachable' ? 'unreachable' : 'refused',
       wordsFor(outcome, detail),
     );
+  }
+
+  #againInMs({ why, retryAfter }: UnreachableLogin, failures: number): number {
+    if (why === 'throttled') return throttledForMs(retryAfterMs(retryAfter, this.#clock.nowMs()));
+    if (why === 'down') return backoffMs(failures, true);
+    return Math.min(FAILING_CAP_MS, backoffMs(failures, false, 0.5 + Math.random() / 2));
   }
 
   #take(token: string, cookie: string, serviceTimeMs: number | undefined): void {

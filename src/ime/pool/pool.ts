@@ -1,6 +1,6 @@
 import type { ContractKey, KeySpace } from '../../contract/key.ts';
 import type { ContractSink } from '../../hub/source.ts';
-import { describeEnd, throttledForMs } from '../sockets/failure.ts';
+import { describeEnd, noDialForMs } from '../sockets/failure.ts';
 import {
   type DecodedMessage,
   Shard,
@@ -148,7 +148,7 @@ export class ImePool implements ShardOwner, JudgedPool {
     this.#connectionLog.ended(shard, failure);
     this.feeds.lose(shard, shard.keys, false, reason);
     const tokenChanged = this.#upstream.credentials.reread();
-    if (failure.class === 'throttled') this.#upstream.gate.pauseFor(throttledForMs(failure.end));
+    if (failure.class === 'throttled') this.#upstream.gate.pauseFor(noDialForMs(failure.end));
     if (this.#probes.has(shard)) {
       this.#discard(shard, reason);
       this.#answerProbe(shard, probeAnswer(failure));

@@ -1,0 +1,214 @@
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { FurtherHeaders } from '../src/ime/credentials/further-headers.ts';
+import { Login } from '../src/ime/credentials/login.ts';
+import { Password } from '../src/ime/credentials/password.ts';
+import { createLog } from '../src/observability/log.ts';
+import { until } from './kit/gateway.ts';
+import { ManualClock } from './kit/manual-clock.ts';
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+
+let clock: ManualClock;
+/** Requests of the login that nobody has answered yet. */
+let underWay = 0;
+
+beforeEach(() => {
+  clock = new ManualClock();
+  const real = globalThis.fetch;
+  vi.spyOn(globalThis, 'fetch').mockImplementation(async (...request) => {
+    underWay++;
+    try {
+      const response = await real(...request);
+      return new Response(await response.text(), response);
+    } finally {
+      underWay--;
+    }
+  });
+});
+afterEach(() => void vi.restoreAllMocks());
+
+/** Lets time pass by the clock, with as much of the real one in between as logins take. */
+async function pass(ms: number, stepMs = 250, over = () => false): Promise<number> {
+  for (let passedMs = 0; passedMs < ms; passedMs += stepMs) {
+    if (over()) return passedMs;
+    await clock.advance(stepMs);
+    while (underWay > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  }
+  return ms;
+}
+
+/** A service that one logs in to, and the login of a gateway there. */
+async function loggingIn(options: { tokenLifeMs: number; serviceMs?: () => number }) {
+  const { tokenLifeMs, serviceMs = () => clock.nowMs() } = options;
+  const service = {
+    requests: 0,
+    /** When the last token that was given ends, by our clock. */
+    endsAtMs: 0,
+    /** Answers in place of a login. */
+    fault: undefined as ((response: ServerResponse) => void) | undefined,
+  };
+  const server = createServer((request, response) => {
+    service.requests++;
+    request.resume().on('end', () => {
+      if (service.fault !== undefined) return service.fault(response);
+      const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+      const exp = (serviceMs() + tokenLifeMs) / 1_000;
+      service.endsAtMs = clock.nowMs() + tokenLifeMs;
+      response.setHeader('date', new Date(serviceMs()).toUTCString());
+      const token = `${part({ alg: 'HS256' })}.${part({ exp })}.x`;
+      response.end(JSON.stringify({ Authorization: token }));
+    });
+  });
+  const listen = (port: number) =>
+    new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  await listen(0);
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const log = createLog('silent');
+  const login = new Login(
+    {
+      url: new URL(`http://127.0.0.1:${port}/`),
+      username: 'me',
+      password: new Password('secret', undefined, log),
+      service: new URL('http://127.0.0.1/'),
+    },
+    new FurtherHeaders(undefined, log),
+    clock,
+    log,
+  );
+  onTestFinished(() => login.close());
+  const stop = () => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(resolve));
+  };
+  return { service, login, stop, start: () => listen(port) };
+}
+
+const answering =
+  (status: number, headers = {}) =>
+  (response: ServerResponse) =>
+    void response.writeHead(status, headers).end('{"detail":"no"}');
+
+test.each([
+  ['right', 0],
+  ['65 minutes fast', 65],
+  ['3.5 hours slow', -210],
+])(
+  '24 hours with tokens of an hour and a clock that is %s: one always lives, nobody is hammered',
+  async (_, aheadMinutes) => {
+    const { service, login } = await loggingIn({
+      tokenLifeMs: HOUR_MS,
+      serviceMs: () => clock.nowMs() - aheadMinutes * MINUTE_MS,
+    });
+    await until(() => login.current !== undefined, 'it has logged in');
+    for (let minute = 0; minute < 24 * 60; minute++) {
+      await pass(MINUTE_MS, MINUTE_MS);
+      expect(login.current?.expiresAtMs ?? 0, `minute ${minute}`).toBeGreaterThan(clock.nowMs());
+      expect(service.endsAtMs, `minute ${minute}`).toBeGreaterThan(clock.nowMs());
+    }
+    expect(service.requests).toBeGreaterThanOrEqual(24);
+    expect(service.requests).toBeLessThanOrEqual(32);
+  },
+  60_000,
+);
+
+test('a token that says it has ended already is used, and not asked for again and again', async () => {
+  const { service, login } = await loggingIn({ tokenLifeMs: -HOUR_MS });
+  await until(() => login.current !== undefined, 'it has logged in');
+  await pass(10 * MINUTE_MS, 1_000);
+  expect(service.requests).toBe(1);
+  expect(login.current).toMatchObject({ expiresAtMs: undefined });
+  login.refused(login.current);
+  await until(() => service.requests === 2, 'it is replaced when it is refused');
+});
+
+describe('a name or password that is refused', () => {
+  test.each([400, 401, 403])(
+    'with %i is at most 4 requests in the first minute, then fewer and fewer',
+    async (status) => {
+      const { service, login } = await loggingIn({ tokenLifeMs: HOUR_MS });
+      let withFirstNames = 0;
+      service.fault = (response) => {
+        // The field names of the API document are not those of this service.
+        const isFirst = withFirstNames++ === 0;
+        answering(isFirst ? 422 : status)(response);
+      };
+      await until(() => login.report().logins['refused'] === 1, 'it is refused');
+      await pass(MINUTE_MS);
+      expect(service.requests).toBeLessThanOrEqual(4);
+      expect(login.problem).toContain(
+        `refuses the login by IME_USERNAME and its password: HTTP ${status}: no`,
+      );
+      await pass(59 * MINUTE_MS, 1_000);
+      expect(service.requests).toBeLessThanOrEqual(9);
+      service.fault = undefined;
+      await pass(15 * MINUTE_MS, 1_000);
+      expect(login.current).toBeDefined();
+    },
+  );
+});
+
+describe('a login that is down for a minute', () => {
+  type Door = Awaited<ReturnType<typeof loggingIn>>;
+  const faults: [string, (door: Door) => unknown, (door: Door) => unknown][] = [
+    ...[500, 502, 503, 504].map((status): (typeof faults)[number] => [
+      `HTTP ${status}`,
+      ({ service }) => Object.assign(service, { fault: answering(status) }),
+      ({ service }) => Object.assign(service, { fault: undefined }),
+    ]),
+    [
+      'a connection that breaks',
+      ({ service }) =>
+        Object.assign(service, { fault: (response: ServerResponse) => response.destroy() }),
+      ({ service }) => Object.assign(service, { fault: undefined }),
+    ],
+    ['nobody listening', ({ stop }) => stop(), ({ start }) => start()],
+  ];
+
+  test.each(faults)('by %s is noticed by nobody while the token lives', async (_, fail, mend) => {
+    const door = await loggingIn({ tokenLifeMs: 10 * MINUTE_MS });
+    const { login, service } = door;
+    await until(() => login.current !== undefined, 'it has logged in');
+    const first = login.current;
+    await pass(7.5 * MINUTE_MS, 1_000);
+    await fail(door);
+    const asked = service.requests;
+    await pass(MINUTE_MS, 250, () => login.current !== first);
+    expect(login.current).toBe(first);
+    expect(login.problem).toContain('cannot be reached');
+    expect(service.requests - asked).toBeLessThanOrEqual(40);
+    await mend(door);
+    expect(await pass(10_000, 250, () => login.current !== first)).toBeLessThanOrEqual(5_000);
+    expect(login.problem).toBeUndefined();
+  });
+
+  test.each(faults)(
+    'by %s is said once the token has ended, and back within 5 s',
+    async (_, fail, mend) => {
+      const door = await loggingIn({ tokenLifeMs: MINUTE_MS });
+      const { login } = door;
+      await until(() => login.current !== undefined, 'it has logged in');
+      await pass(30_000, 1_000);
+      await fail(door);
+      await pass(MINUTE_MS, 250);
+      expect(login.current).toBeUndefined();
+      expect(login.problem).toMatch(/cannot be reached: .+\.$/);
+      await mend(door);
+      expect(await pass(10_000, 250, () => login.current !== undefined)).toBeLessThanOrEqual(5_000);
+    },
+  );
+
+  test('by HTTP 429 is left alone for as long as it says', async () => {
+    const { login, service } = await loggingIn({ tokenLifeMs: HOUR_MS });
+    service.fault = answering(429, { 'retry-after': '45' });
+    await until(() => login.report().logins['unreachable'] === 1, 'it throttles');
+    await pass(44_000);
+    expect(service.requests).toBe(1);
+    await pass(2_000);
+    expect(service.requests).toBe(2);
+  });
+});
