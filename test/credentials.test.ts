@@ -90,21 +90,29 @@ test('a token that is replaced while its refusal is looked into marks no contrac
   expect(gateway.report().contracts).toMatchObject({ LIVE: 4, INVALID: 0 });
 });
 
-test('a fixed token that is wanted alone: live after at most 8 dials, and said once in the log', async () => {
-  const market = await new TestExchange('fixed', 'after', { authorization: 'raw' }).listen();
-  const lines: string[] = [];
-  const line = readConfig([], { PORT: '0', AUTH: 'none', IME_URL: market.url, IME_TOKEN: 'fixed' });
-  if (line.run !== 'start') throw new Error(JSON.stringify(line));
-  const gateway = await startGateway(
-    line.config,
-    createLog('warn', { write: (text) => void lines.push(text) }),
-  );
-  onTestFinished(() => gateway.close());
-  new Inbox(wsClient(gateway), UPDATES, { names: numbered(150) });
-  await market.carries(names(...numbered(150)));
-  expect(market.exchange.dials).toBeLessThanOrEqual(8);
-  expect(lines.filter((text) => text.includes('without Bearer'))).toHaveLength(1);
-});
+test.each(['before', 'after'] as const)(
+  'a fixed token that is wanted alone, refused %s the handshake: live after at most 8 dials, and said once in the log',
+  async (refuse) => {
+    const market = await new TestExchange('fixed', refuse, { authorization: 'raw' }).listen();
+    const lines: string[] = [];
+    const line = readConfig([], {
+      PORT: '0',
+      AUTH: 'none',
+      IME_URL: market.url,
+      IME_TOKEN: 'fixed',
+    });
+    if (line.run !== 'start') throw new Error(JSON.stringify(line));
+    const gateway = await startGateway(
+      line.config,
+      createLog('warn', { write: (text) => void lines.push(text) }),
+    );
+    onTestFinished(() => gateway.close());
+    new Inbox(wsClient(gateway), UPDATES, { names: numbered(150) });
+    await market.carries(names(...numbered(150)));
+    expect(market.exchange.dials).toBeLessThanOrEqual(8);
+    expect(lines.filter((text) => text.includes('without Bearer'))).toHaveLength(1);
+  },
+);
 
 test('tokens of 12 s whose sockets are cut at their end: no update lost, none twice, nothing STALE', async () => {
   // Three renewals, each with the sockets replaced; `npm run soak -- --renewal 120` does it for two minutes.
