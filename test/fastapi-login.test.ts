@@ -89,7 +89,7 @@ describe.runIf(hasFastApi())('a FastAPI service that one logs in to, with tokens
     await inbox.until((box) => lastStatus(box) === 'LIVE', 'it is live');
     await inbox.until((box) => lastStatus(box) === 'STALE', 'the token has ended');
     expect((await service.seen()).cut).toBe(1);
-    await until(() => gateway.report().reasons.join().includes('token'), 'it is understood');
+    await until(() => gateway.report().reasons.join().includes('has ended'), 'it is understood');
     expect((await fetch(`${gateway.url}/ready`)).status).toBe(503);
     expect((await service.seen()).handshakes).toBeLessThanOrEqual(1 + 5);
   });

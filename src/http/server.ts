@@ -41,11 +41,7 @@ export interface ServerGateway extends HttpGraphqlGateway, RouteGateway {
   /** Over how long connections are closed at a stop, in milliseconds. */
   readonly drainMs: number;
   /** Whether the gateway can do its job, and why not. */
-  readiness(): Promise<{
-    readonly ready: boolean;
-    readonly reasons: readonly string[];
-    readonly problems: readonly string[];
-  }>;
+  readiness(): Promise<{ readonly ready: boolean; readonly reasons: readonly string[] }>;
 }
 
 /** Whoever takes over connections that ask to become WebSockets. */
@@ -219,7 +215,7 @@ export class GatewayServer {
 
   async #ready(response: ServerResponse): Promise<void> {
     const readiness = this.#draining
-      ? { ready: false, reasons: ['The gateway is stopping.'], problems: [] }
+      ? { ready: false, reasons: ['The gateway is stopping.'] }
       : await this.#gateway.readiness();
     sendJson(response, readiness.ready ? 200 : 503, readiness);
   }

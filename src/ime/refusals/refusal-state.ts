@@ -7,6 +7,16 @@ import type { StatusCause } from '../../contract/contract-status.ts';
  */
 export type RefusalState = 'clear' | 'asking' | 'searching' | 'tokenRefused' | 'allRefused';
 
+/** What the log says where a state is begun that is no trouble in itself. */
+export const IN_WORDS: Record<RefusalState, string> = {
+  clear: 'it is clear what IME has refused',
+  asking:
+    'IME has refused a connection: whether for its token or for a contract is being found out',
+  searching: 'IME refuses a contract: which one is being found out',
+  tokenRefused: 'IME refuses the access token',
+  allRefused: 'IME refuses everything',
+};
+
 /** Why nothing is dialed while a token is refused whose life, as it says itself, is over. */
 export const TOKEN_ENDED: StatusCause = {
   code: 'TOKEN_REFUSED',

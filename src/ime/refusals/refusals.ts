@@ -8,7 +8,7 @@ import type { ShardFailure } from '../sockets/shard.ts';
 import type { Upstream } from '../sockets/upstream.ts';
 import { chooseCanaries, type RefusedBatch, type Single, singles } from './canaries.ts';
 import { afterProbe, type Isolation, isolate, nextProbe, withGood } from './isolation.ts';
-import { type RefusalState, TOKEN_ENDED, TROUBLE } from './refusal-state.ts';
+import { IN_WORDS, type RefusalState, TOKEN_ENDED, TROUBLE } from './refusal-state.ts';
 
 /** Dials of one search before it rests. */
 const MOST_DIALS_IN_A_ROW = 64;
@@ -100,7 +100,7 @@ export class Refusals implements RefusalJudge {
     this.#state = state;
     const { trouble } = this;
     if (trouble === undefined) {
-      this.#upstream.log.info({ state }, `refusals of IME: ${state}`);
+      this.#upstream.log.info({ state }, IN_WORDS[state]);
       return;
     }
     this.#upstream.gate.setTrusting(false);
