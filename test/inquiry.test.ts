@@ -4,7 +4,7 @@ import type { ContractKey } from '../src/contract/key.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import type { ExchangeFaults } from '../src/simulator/faults.ts';
 import { names, TEHRAN, TestExchange, until } from './kit/gateway.ts';
-import { imeSource } from './kit/ime-source.ts';
+import { givenToken, imeSource } from './kit/ime-source.ts';
 import { ManualClock } from './kit/manual-clock.ts';
 import { RecordingSink } from './kit/source-suite.ts';
 import { numbered } from './kit/upstream.ts';
@@ -33,7 +33,7 @@ async function faultyInquiry(fault: (faults: ExchangeFaults) => void) {
   const clock = new ManualClock();
   const sink = new RecordingSink();
   const dial = (url: string, options: object) => new WebSocket(url, options);
-  const source = imeSource(market.url, sink, { clock, dial }, 'good');
+  const source = imeSource(market.url, sink, { clock, dial }, { credentials: givenToken('good') });
   onTestFinished(() => source.close());
   source.retain(KEYS);
   const { exchange } = market;

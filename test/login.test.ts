@@ -1,12 +1,15 @@
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { WebSocket } from 'ws';
 import { FurtherHeaders } from '../src/ime/credentials/further-headers.ts';
 import { Login } from '../src/ime/credentials/login.ts';
 import { Password } from '../src/ime/credentials/password.ts';
 import { createLog } from '../src/observability/log.ts';
-import { until } from './kit/gateway.ts';
+import { names, TEHRAN, TestExchange, until } from './kit/gateway.ts';
+import { imeSource } from './kit/ime-source.ts';
 import { ManualClock } from './kit/manual-clock.ts';
+import { RecordingSink } from './kit/source-suite.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -41,6 +44,14 @@ async function pass(ms: number, stepMs = 250, over = () => false): Promise<numbe
   return ms;
 }
 
+/** The same, with real time for what sockets have to say. */
+async function passOnSockets(ms: number, over = () => false): Promise<void> {
+  for (let passedMs = 0; passedMs < ms && !over(); passedMs += 100) {
+    await pass(100, 100);
+    await new Promise((resolve) => setTimeout(resolve, 3));
+  }
+}
+
 /** A service that one logs in to, and the login of a gateway there. */
 async function loggingIn(options: { tokenLifeMs: number; serviceMs?: () => number }) {
   const { tokenLifeMs, serviceMs = () => clock.nowMs() } = options;
@@ -50,6 +61,8 @@ async function loggingIn(options: { tokenLifeMs: number; serviceMs?: () => numbe
     endsAtMs: 0,
     /** Answers in place of a login. */
     fault: undefined as ((response: ServerResponse) => void) | undefined,
+    /** Called with each token. */
+    gives: (_token: string) => {},
   };
   const server = createServer((request, response) => {
     service.requests++;
@@ -60,6 +73,7 @@ async function loggingIn(options: { tokenLifeMs: number; serviceMs?: () => numbe
       service.endsAtMs = clock.nowMs() + tokenLifeMs;
       response.setHeader('date', new Date(serviceMs()).toUTCString());
       const token = `${part({ alg: 'HS256' })}.${part({ exp })}.x`;
+      service.gives(token);
       response.end(JSON.stringify({ Authorization: token }));
     });
   });
@@ -115,6 +129,55 @@ test.each([
   },
   60_000,
 );
+
+test('24 hours with tokens of an hour: every socket is replaced before its token ends, nothing is lost, nothing STALE', async () => {
+  const market = await new TestExchange('none yet').listen();
+  const { exchange } = market;
+  const { login, service } = await loggingIn({ tokenLifeMs: HOUR_MS });
+  await until(() => login.current !== undefined, 'it has logged in');
+  exchange.token = login.current?.token;
+  service.gives = (token) => {
+    exchange.token = token;
+  };
+  const sink = new RecordingSink();
+  const dial = (url: string, options: object) => new WebSocket(url, options);
+  // As real time hardly passes, a pong would come too late by the clock.
+  const about = { credentials: login, pingIntervalMs: HOUR_MS };
+  const source = imeSource(market.url, sink, { clock, dial }, about);
+  onTestFinished(() => source.close());
+  const keys = names('A', 'B', 'C');
+  source.retain(keys);
+  await passOnSockets(10_000, () => exchange.subscriptions.length === 1);
+  let price = 0;
+  const publish = async () => {
+    price++;
+    for (const key of keys) market.publish(key, price, TEHRAN.toLocal(clock.nowMs()));
+    await until(() => keys.every((key) => sink.states(key).length >= price), 'all have come');
+  };
+  let renewals = 0;
+  for (let minute = 0; minute < 24 * 60; minute++) {
+    const { current } = login;
+    await publish();
+    await pass(MINUTE_MS, MINUTE_MS);
+    if (login.current === current) continue;
+    renewals++;
+    for (let second = 0; second < 8; second++) {
+      await passOnSockets(1_000);
+      await publish();
+    }
+    // Whoever was dialed with the last token is gone, long before that ends.
+    expect(exchange.subscriptions, `minute ${minute}`).toHaveLength(1);
+    expect(exchange.dials).toBe(1 + renewals);
+  }
+  expect(renewals).toBeGreaterThanOrEqual(24);
+  const prices = Array.from({ length: price }, (_, place) => String(place + 1));
+  for (const key of keys) {
+    const got = sink.states(key).map(({ snapshot }) => snapshot.aggregate?.lastPrice);
+    expect(got, key).toEqual(prices);
+  }
+  const told = sink.told.flatMap((one) => ('status' in one ? [one.status.status] : []));
+  expect(told).toEqual(['PENDING', 'PENDING', 'PENDING']);
+}, 60_000);
 
 test('a token that says it has ended already is used, and not asked for again and again', async () => {
   const { service, login } = await loggingIn({ tokenLifeMs: -HOUR_MS });

@@ -1,32 +1,39 @@
 import type { ContractSink } from '../../src/hub/source.ts';
 import { Authorization } from '../../src/ime/credentials/authorization.ts';
+import type { Credentials } from '../../src/ime/credentials/credentials.ts';
 import { FurtherHeaders } from '../../src/ime/credentials/further-headers.ts';
 import { GivenToken } from '../../src/ime/credentials/given-token.ts';
 import { imeBaseUrl } from '../../src/ime/protocol/endpoints.ts';
 import { Upstream, type UpstreamMachine } from '../../src/ime/sockets/upstream.ts';
 import { ImeSource } from '../../src/ime/source.ts';
-import type { Logger } from '../../src/observability/log.ts';
 import { createLog } from '../../src/observability/log.ts';
 import { RepeatLimit } from '../../src/observability/repeat-limit.ts';
 import { TEHRAN } from './gateway.ts';
+
+/** What a source is given that is not as usual. */
+interface SourceOptions {
+  /** None without it. */
+  readonly credentials?: Credentials;
+  readonly pingIntervalMs?: number;
+}
 
 /** IME as a source of its own, without a gateway around it. */
 export function imeSource(
   url: string,
   sink: ContractSink,
   machine: UpstreamMachine,
-  token?: string,
-  log: Logger = createLog('silent'),
+  { credentials = givenToken(undefined), pingIntervalMs = 5_000 }: SourceOptions = {},
 ): ImeSource {
+  const log = createLog('silent');
   const upstream = new Upstream(
     {
       base: imeBaseUrl(url),
       maxContractsPerSocket: 100,
       maxUrlBytes: 3_900,
-      pingIntervalMs: 5_000,
+      pingIntervalMs,
       pingTimeoutMs: 5_000,
     },
-    new GivenToken(token, undefined, new FurtherHeaders(undefined, log), log),
+    credentials,
     new Authorization('auto', log),
     TEHRAN,
     log,
@@ -34,4 +41,10 @@ export function imeSource(
     machine,
   );
   return new ImeSource(upstream, sink);
+}
+
+/** A token that somebody gives. */
+export function givenToken(token: string | undefined): Credentials {
+  const log = createLog('silent');
+  return new GivenToken(token, undefined, new FurtherHeaders(undefined, log), log);
 }
