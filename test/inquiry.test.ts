@@ -4,7 +4,7 @@ import type { ContractKey } from '../src/contract/key.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import type { ExchangeFaults } from '../src/simulator/faults.ts';
 import { names, TEHRAN, TestExchange, until } from './kit/gateway.ts';
-import { givenToken, imeSource } from './kit/ime-source.ts';
+import { givenToken, imeSource, PatientDialer } from './kit/ime-source.ts';
 import { ManualClock } from './kit/manual-clock.ts';
 import { RecordingSink } from './kit/source-suite.ts';
 import { numbered } from './kit/upstream.ts';
@@ -14,7 +14,7 @@ const MINUTE_MS = 60_000;
 
 /** Lets time pass by the clock, with real time in between for what the network has to say. */
 async function pass(
-  clock: ManualClock,
+  { clock, dialer }: { clock: ManualClock; dialer: PatientDialer },
   ms: number,
   over = () => false,
   stepMs = 100,
@@ -22,7 +22,7 @@ async function pass(
   for (let passedMs = 0; passedMs < ms; passedMs += stepMs) {
     if (over()) return passedMs;
     await clock.advance(stepMs);
-    await new Promise((resolve) => setTimeout(resolve, 3));
+    await dialer.wait();
   }
   return ms;
 }
@@ -31,9 +31,15 @@ async function pass(
 async function faultyInquiry(fault: (faults: ExchangeFaults) => void) {
   const market = await new TestExchange('good').listen();
   const clock = new ManualClock();
+  const dialer = new PatientDialer();
+  const time = { clock, dialer };
   const sink = new RecordingSink();
-  const dial = (url: string, options: object) => new WebSocket(url, options);
-  const source = imeSource(market.url, sink, { clock, dial }, { credentials: givenToken('good') });
+  const source = imeSource(
+    market.url,
+    sink,
+    { clock, dial: dialer.dial },
+    { credentials: givenToken('good') },
+  );
   onTestFinished(() => source.close());
   source.retain(KEYS);
   const { exchange } = market;
@@ -41,16 +47,16 @@ async function faultyInquiry(fault: (faults: ExchangeFaults) => void) {
     const carried = new Set(exchange.subscriptions.flatMap((keys) => [...keys]));
     return carried.size === KEYS.length;
   };
-  await pass(clock, 10_000, isCarried);
+  await pass(time, 10_000, isCarried);
   const publish = (price: number) => {
     for (const key of KEYS) market.publish(key, price, TEHRAN.toLocal(clock.nowMs()));
   };
   publish(1);
-  await pass(clock, 5_000);
+  await pass(time, 5_000);
   const before = exchange.dials;
   fault(exchange.faults);
   exchange.drop(1008);
-  return { market, clock, sink, source, isCarried, publish, dials: () => exchange.dials - before };
+  return { market, time, sink, source, isCarried, publish, dials: () => exchange.dials - before };
 }
 
 describe('an inquiry into a refusal that IME does not answer', () => {
@@ -62,18 +68,18 @@ describe('an inquiry into a refusal that IME does not answer', () => {
     ['HTTP 500', (faults) => Object.assign(faults, { answer: { status: 500 } })],
     ['an opening that dies at once', (faults) => Object.assign(faults, { dieOnOpenMs: 1 })],
   ])('but with %s: at most 15 dials in a minute, and back after it', async (_, fault) => {
-    const { market, clock, sink, source, isCarried, publish, dials } = await faultyInquiry(fault);
-    await pass(clock, MINUTE_MS);
+    const { market, time, sink, source, isCarried, publish, dials } = await faultyInquiry(fault);
+    await pass(time, MINUTE_MS);
     expect(dials()).toBeLessThanOrEqual(15);
     expect(dials()).toBeGreaterThanOrEqual(5);
     expect(await source.check()).toEqual([expect.stringContaining('IME')]);
     expect(source.report().problems).toHaveLength(1);
     market.exchange.faults.answer = undefined;
     market.exchange.faults.dieOnOpenMs = undefined;
-    await pass(clock, 35_000, isCarried);
+    await pass(time, 35_000, isCarried);
     expect(isCarried()).toBe(true);
     publish(2);
-    await pass(clock, 5_000, () => KEYS.every((key) => sink.lastOf(key) === 'LIVE'));
+    await pass(time, 5_000, () => KEYS.every((key) => sink.lastOf(key) === 'LIVE'));
     expect(KEYS.map((key) => sink.lastOf(key))).toEqual(KEYS.map(() => 'LIVE'));
     expect(sink.told.filter((one) => 'status' in one && one.status.status === 'INVALID')).toEqual(
       [],
@@ -82,37 +88,37 @@ describe('an inquiry into a refusal that IME does not answer', () => {
   });
 
   test('but with HTTP 404: says that the URL is wrong, and tries again every five minutes', async () => {
-    const { market, clock, source, isCarried, dials } = await faultyInquiry((faults) => {
+    const { market, time, source, isCarried, dials } = await faultyInquiry((faults) => {
       faults.answer = { status: 404 };
     });
-    await pass(clock, 4 * MINUTE_MS, undefined, 500);
+    await pass(time, 4 * MINUTE_MS, undefined, 500);
     expect(dials()).toBe(1);
     const problem =
       'IME_URL has no such endpoint: answered HTTP 404 with an empty body; tried again every 5 minutes.';
     expect(await source.check()).toEqual([problem]);
     expect(source.report().problems).toEqual([problem]);
     market.exchange.faults.answer = undefined;
-    await pass(clock, 2 * MINUTE_MS, isCarried, 500);
+    await pass(time, 2 * MINUTE_MS, isCarried, 500);
     expect(isCarried()).toBe(true);
   });
 
   test('but with HTTP 429: waits as long as IME says', async () => {
-    const { clock, dials } = await faultyInquiry((faults) => {
+    const { time, dials } = await faultyInquiry((faults) => {
       faults.answer = { status: 429, headers: { 'retry-after': '45' } };
     });
-    await pass(clock, 40_000);
+    await pass(time, 40_000);
     expect(dials()).toBe(1);
-    await pass(clock, 10_000);
+    await pass(time, 10_000);
     expect(dials()).toBe(2);
   });
 
   test.each([502, 503, 504])('but with HTTP %i: back within 5 s of its return', async (status) => {
-    const { market, clock, isCarried } = await faultyInquiry((faults) => {
+    const { market, time, isCarried } = await faultyInquiry((faults) => {
       faults.answer = { status };
     });
-    await pass(clock, MINUTE_MS);
+    await pass(time, MINUTE_MS);
     market.exchange.faults.answer = undefined;
-    expect(await pass(clock, 10_000, isCarried)).toBeLessThanOrEqual(5_000);
+    expect(await pass(time, 10_000, isCarried)).toBeLessThanOrEqual(5_000);
   });
 });
 

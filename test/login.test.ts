@@ -1,13 +1,12 @@
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { WebSocket } from 'ws';
 import { FurtherHeaders } from '../src/ime/credentials/further-headers.ts';
 import { Login } from '../src/ime/credentials/login.ts';
 import { Password } from '../src/ime/credentials/password.ts';
 import { createLog } from '../src/observability/log.ts';
 import { names, TEHRAN, TestExchange, until } from './kit/gateway.ts';
-import { imeSource } from './kit/ime-source.ts';
+import { imeSource, PatientDialer } from './kit/ime-source.ts';
 import { ManualClock } from './kit/manual-clock.ts';
 import { RecordingSink } from './kit/source-suite.ts';
 
@@ -45,16 +44,21 @@ async function pass(ms: number, stepMs = 250, over = () => false): Promise<numbe
 }
 
 /** The same, with real time for what sockets have to say. */
-async function passOnSockets(ms: number, over = () => false): Promise<void> {
+async function passOnSockets(dialer: PatientDialer, ms: number, over = () => false): Promise<void> {
   for (let passedMs = 0; passedMs < ms && !over(); passedMs += 100) {
     await pass(100, 100);
-    await new Promise((resolve) => setTimeout(resolve, 3));
+    await dialer.wait();
   }
 }
 
 /** A service that one logs in to, and the login of a gateway there. */
-async function loggingIn(options: { tokenLifeMs: number; serviceMs?: () => number }) {
-  const { tokenLifeMs, serviceMs = () => clock.nowMs() } = options;
+async function loggingIn(options: {
+  tokenLifeMs: number;
+  serviceMs?: () => number;
+  /** By how much the Date of its answers is behind. */
+  dateBehindMs?: number;
+}) {
+  const { tokenLifeMs, serviceMs = () => clock.nowMs(), dateBehindMs = 0 } = options;
   const service = {
     requests: 0,
     /** When the last token that was given ends, by our clock. */
@@ -71,7 +75,7 @@ async function loggingIn(options: { tokenLifeMs: number; serviceMs?: () => numbe
       const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
       const exp = (serviceMs() + tokenLifeMs) / 1_000;
       service.endsAtMs = clock.nowMs() + tokenLifeMs;
-      response.setHeader('date', new Date(serviceMs()).toUTCString());
+      response.setHeader('date', new Date(serviceMs() - dateBehindMs).toUTCString());
       const token = `${part({ alg: 'HS256' })}.${part({ exp })}.x`;
       service.gives(token);
       response.end(JSON.stringify({ Authorization: token }));
@@ -140,14 +144,14 @@ test('24 hours with tokens of an hour: every socket is replaced before its token
     exchange.token = token;
   };
   const sink = new RecordingSink();
-  const dial = (url: string, options: object) => new WebSocket(url, options);
+  const dialer = new PatientDialer();
   // As real time hardly passes, a pong would come too late by the clock.
   const about = { credentials: login, pingIntervalMs: HOUR_MS };
-  const source = imeSource(market.url, sink, { clock, dial }, about);
+  const source = imeSource(market.url, sink, { clock, dial: dialer.dial }, about);
   onTestFinished(() => source.close());
   const keys = names('A', 'B', 'C');
   source.retain(keys);
-  await passOnSockets(10_000, () => exchange.subscriptions.length === 1);
+  await passOnSockets(dialer, 10_000, () => exchange.subscriptions.length === 1);
   let price = 0;
   const publish = async () => {
     price++;
@@ -162,7 +166,7 @@ test('24 hours with tokens of an hour: every socket is replaced before its token
     if (login.current === current) continue;
     renewals++;
     for (let second = 0; second < 8; second++) {
-      await passOnSockets(1_000);
+      await passOnSockets(dialer, 1_000);
       await publish();
     }
     // Whoever was dialed with the last token is gone, long before that ends.
@@ -178,6 +182,12 @@ test('24 hours with tokens of an hour: every socket is replaced before its token
   const told = sink.told.flatMap((one) => ('status' in one ? [one.status.status] : []));
   expect(told).toEqual(['PENDING', 'PENDING', 'PENDING']);
 }, 60_000);
+
+test('a Date that is as old as its connection, as uvicorn writes it, makes no token live longer', async () => {
+  const { login, service } = await loggingIn({ tokenLifeMs: HOUR_MS, dateBehindMs: 50_000 });
+  await until(() => login.current !== undefined, 'it has logged in');
+  expect(login.current?.expiresAtMs).toBe(service.endsAtMs);
+});
 
 test('a token that says it has ended already is used, and not asked for again and again', async () => {
   const { service, login } = await loggingIn({ tokenLifeMs: -HOUR_MS });
