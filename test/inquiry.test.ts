@@ -28,8 +28,8 @@ async function pass(
 }
 
 /** Eight contracts were carried and refused, all at once; the inquiry into it meets a fault. */
-async function faultyInquiry(fault: (faults: ExchangeFaults) => void) {
-  const market = await new TestExchange('good').listen();
+async function faultyInquiry(fault: (faults: ExchangeFaults) => void, token = 'good') {
+  const market = await new TestExchange(token).listen();
   const clock = new ManualClock();
   const dialer = new PatientDialer();
   const time = { clock, dialer };
@@ -38,7 +38,7 @@ async function faultyInquiry(fault: (faults: ExchangeFaults) => void) {
     market.url,
     sink,
     { clock, dial: dialer.dial },
-    { credentials: givenToken('good') },
+    { credentials: givenToken(token) },
   );
   onTestFinished(() => source.close());
   source.retain(KEYS);
@@ -120,6 +120,31 @@ describe('an inquiry into a refusal that IME does not answer', () => {
     market.exchange.faults.answer = undefined;
     expect(await pass(time, 10_000, isCarried)).toBeLessThanOrEqual(5_000);
   });
+});
+
+test('contracts that were carried until IME refused them for no reason are dialed again, and none is blamed', async () => {
+  const { time, sink, isCarried, publish, dials } = await faultyInquiry(() => {});
+  // The canary, and once more as a whole.
+  await pass(time, 5_000, () => dials() >= 2 && isCarried());
+  expect(dials()).toBe(2);
+  publish(2);
+  await pass(time, 5_000, () => KEYS.every((key) => sink.lastOf(key) === 'LIVE'));
+  expect(KEYS.map((key) => sink.lastOf(key))).toEqual(KEYS.map(() => 'LIVE'));
+  const told = sink.told.flatMap((one) => ('status' in one ? [one.status.status] : []));
+  expect(told).not.toContain('INVALID');
+});
+
+test('a token that was given and has ended is refused with few dials, and said to have ended', async () => {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const exp = new ManualClock().nowMs() / 1_000 + 10;
+  const token = `${part({ alg: 'HS256' })}.${part({ exp })}.x`;
+  const { market, time, source, dials } = await faultyInquiry(() => {}, token);
+  market.exchange.token = 'another';
+  await pass(time, 25_000);
+  expect(dials()).toBeLessThanOrEqual(4);
+  expect(await source.check()).toEqual([
+    'The access token for IME has ended: set another IME_TOKEN, or write a valid one to IME_TOKEN_FILE.',
+  ]);
 });
 
 test('a contract under search is told PENDING once, whatever its sockets go through, and then the verdict', async () => {
