@@ -158,7 +158,8 @@ export async function startGateway(
     report,
     readiness: async () => {
       const reasons = await source.check();
-      return { ready: reasons.length === 0, reasons };
+      // What keeps some contracts from being served is said here too, though the gateway does its job.
+      return { ready: reasons.length === 0, reasons, problems: source.report().problems };
     },
     flushed: (seconds: number) => metrics.flushed(seconds),
     metrics: () => metrics.read(),
@@ -202,7 +203,7 @@ export async function startGateway(
   });
   const reload = () => {
     log.info('reading files anew');
-    credentials.reread();
+    credentials.retry();
     access.reload();
     if (config.TRUSTED_DOCUMENTS === undefined) return;
     try {

@@ -1,6 +1,6 @@
 import type { ContractKey, KeySpace } from '../../contract/key.ts';
 import type { ContractSink } from '../../hub/source.ts';
-import { describeEnd, throttledForMs } from '../sockets/failure.ts';
+import { describeEnd, noDialForMs } from '../sockets/failure.ts';
 import {
   type DecodedMessage,
   Shard,
@@ -8,6 +8,7 @@ import {
   type ShardOwner,
 } from '../sockets/shard.ts';
 import type { Upstream } from '../sockets/upstream.ts';
+import { ConnectionLog } from './connection-log.ts';
 import { ContractFeeds } from './feeds.ts';
 import {
   type JudgedPool,
@@ -37,6 +38,7 @@ export class ImePool implements ShardOwner, JudgedPool {
   readonly #probes = new Map<Shard, (answer: ProbeAnswer) => void>();
   readonly #retests = new Set<Shard>();
   readonly #sizing: ShardSizing;
+  readonly #connectionLog: ConnectionLog;
   #cancelPlan: (() => void) | undefined;
   #planAtMs = 0;
   #closed = false;
@@ -50,6 +52,7 @@ export class ImePool implements ShardOwner, JudgedPool {
     this.#upstream = upstream;
     this.#judge = judge;
     this.#sizing = new ShardSizing(upstream, space);
+    this.#connectionLog = new ConnectionLog(upstream, space);
     this.feeds = new ContractFeeds(upstream, sink);
   }
 
@@ -73,7 +76,7 @@ export class ImePool implements ShardOwner, JudgedPool {
    * carries them, unless others carry them all already.
    */
   probe(keys: readonly ContractKey[]): Promise<ProbeAnswer> {
-    if (this.#closed) return Promise.resolve('unanswered');
+    if (this.#closed) return Promise.resolve('closed');
     return new Promise((resolve) => {
       const shard = this.#add(keys, true);
       this.#probes.set(shard, resolve);
@@ -105,7 +108,7 @@ export class ImePool implements ShardOwner, JudgedPool {
     this.#closed = true;
     this.#cancelPlan?.();
     for (const shard of this.#shards) shard.close();
-    for (const answer of this.#probes.values()) answer('unanswered');
+    for (const answer of this.#probes.values()) answer('closed');
     for (const own of [this.#probes, this.#retests, this.#replacements, this.#shards]) own.clear();
     this.feeds.clear();
   }
@@ -123,6 +126,7 @@ export class ImePool implements ShardOwner, JudgedPool {
   }
 
   shardAccepted(shard: Shard): void {
+    this.#connectionLog.accepted();
     this.#judge.accepted(shard.dialedAtMs, shard.form);
     this.feeds.accepted(shard);
     this.#retests.delete(shard);
@@ -141,14 +145,10 @@ export class ImePool implements ShardOwner, JudgedPool {
 
   shardEnded(shard: Shard, failure: ShardFailure): void {
     const reason = describeEnd(failure.end);
-    const held = this.#upstream.repeats.pass(`${this.space} ended: ${failure.class}`);
-    this.#upstream.log[held === undefined ? 'debug' : 'info'](
-      { endpoint: this.space, contracts: shard.keys.size, class: failure.class, held },
-      `a connection to IME ended: ${reason}`,
-    );
+    this.#connectionLog.ended(shard, failure);
     this.feeds.lose(shard, shard.keys, false, reason);
     const tokenChanged = this.#upstream.credentials.reread();
-    if (failure.class === 'throttled') this.#upstream.gate.pauseFor(throttledForMs(failure.end));
+    if (failure.class === 'throttled') this.#upstream.gate.pauseFor(noDialForMs(failure.end));
     if (this.#probes.has(shard)) {
       this.#discard(shard, reason);
       this.#answerProbe(shard, probeAnswer(failure));
@@ -184,7 +184,8 @@ export class ImePool implements ShardOwner, JudgedPool {
     const isOutdated = this.#upstream.isOutdated(shard.credential);
     if (tokenChanged || isOutdated || !batch.every((key) => this.feeds.usable(key))) return;
     this.feeds.search(batch, true);
-    this.#judge.refused(this, batch, failure.class === 'token');
+    const kind = failure.wasAccepted ? 'carried' : 'batch';
+    this.#judge.refused(this, batch, failure.class === 'token' ? 'token' : kind);
   }
 
   #retry(shard: Shard, reason: string): void {

@@ -4,11 +4,17 @@ import type { AuthorizationForm } from '../protocol/endpoints.ts';
 import type { ShardFailure } from '../sockets/shard.ts';
 import type { ContractFeeds } from './feeds.ts';
 
+/** What IME answers to a probe. */
+export type Verdict = 'accepted' | 'refused' | 'tokenRefused';
+
+/** How a probe ended: a failure, or the pool's being closed, says nothing of the contracts or the token. */
+export type ProbeAnswer = Verdict | ShardFailure | 'closed';
+
 /**
- * How a probe ended: `unanswered` and `unreachable` say nothing of the contracts or the token, and with the
- * second one nothing answered at all.
+ * What a refusal is of: the `token` surely; the token or one of the contracts of a `batch`; or the same, of
+ * contracts that were `carried` until then.
  */
-export type ProbeAnswer = 'accepted' | 'refused' | 'tokenRefused' | 'unanswered' | 'unreachable';
+export type RefusalKind = 'token' | 'batch' | 'carried';
 
 /** A pool, as whoever judges its refusals sees it. */
 export interface JudgedPool {
@@ -23,8 +29,8 @@ export interface JudgedPool {
 export interface RefusalJudge {
   /** Why nothing is dialed for now; `undefined` while dialing goes on. */
   readonly trouble: StatusCause | undefined;
-  /** A batch was refused: its token (surely, where `tokenOnly`), or one of its contracts. */
-  refused(pool: JudgedPool, batch: readonly ContractKey[], tokenOnly: boolean): void;
+  /** A batch was refused. */
+  refused(pool: JudgedPool, batch: readonly ContractKey[], kind: RefusalKind): void;
   /**
    * IME accepted something: so it accepts the token.
    *
@@ -38,7 +44,14 @@ export interface RefusalJudge {
 
 /** What the end of a probe's connection says. */
 export function probeAnswer(failure: ShardFailure): ProbeAnswer {
-  if (failure.class === 'ambiguous') return 'refused';
-  if (failure.class === 'unreachable') return 'unreachable';
-  return failure.class === 'token' ? 'tokenRefused' : 'unanswered';
+  switch (failure.class) {
+    case 'ambiguous':
+    // Shorter than any subscription can be: there is no other answer to be had.
+    case 'tooLong':
+      return 'refused';
+    case 'token':
+      return 'tokenRefused';
+    default:
+      return failure;
+  }
 }

@@ -1,11 +1,14 @@
 import type { ContractKey } from '../../contract/key.ts';
-import type { JudgedPool } from '../pool/refusal-judge.ts';
+import type { Credential } from '../credentials/credentials.ts';
+import type { JudgedPool, RefusalKind } from '../pool/refusal-judge.ts';
 
 /** A batch of contracts that IME refused. */
 export interface RefusedBatch {
   readonly pool: JudgedPool;
   readonly keys: readonly ContractKey[];
-  readonly tokenOnly: boolean;
+  readonly kind: RefusalKind;
+  /** What was refused with them: with another one they are to be dialed anew. */
+  readonly credential: Credential | undefined;
   /** By the monotonic clock. */
   readonly refusedAtMs: number;
 }

@@ -1,13 +1,14 @@
 import type { StatusCause } from '../../contract/contract-status.ts';
 import type { ContractKey } from '../../contract/key.ts';
-import { backoffMs } from '../../lib/backoff.ts';
 import { sleep } from '../../lib/clock.ts';
-import type { JudgedPool, ProbeAnswer, RefusalJudge } from '../pool/refusal-judge.ts';
+import type { JudgedPool, RefusalJudge, RefusalKind, Verdict } from '../pool/refusal-judge.ts';
 import type { AuthorizationForm } from '../protocol/endpoints.ts';
+import { redialAfterMs } from '../sockets/failure.ts';
+import type { ShardFailure } from '../sockets/shard.ts';
 import type { Upstream } from '../sockets/upstream.ts';
 import { chooseCanaries, type RefusedBatch, type Single, singles } from './canaries.ts';
 import { afterProbe, type Isolation, isolate, nextProbe, withGood } from './isolation.ts';
-import { type RefusalState, TROUBLE } from './refusal-state.ts';
+import { IN_WORDS, type RefusalState, TOKEN_ENDED, TROUBLE } from './refusal-state.ts';
 
 /** Dials of one search before it rests. */
 const MOST_DIALS_IN_A_ROW = 64;
@@ -29,6 +30,7 @@ export class Refusals implements RefusalJudge {
   readonly #abort = new AbortController();
   #state: RefusalState = 'clear';
   #running = false;
+  #failure: ShardFailure | undefined;
   /** When the latest dial that IME accepted was started. */
   #tokenProvenAtMs = Number.NEGATIVE_INFINITY;
   #wake = new AbortController();
@@ -47,17 +49,25 @@ export class Refusals implements RefusalJudge {
   }
 
   get trouble(): StatusCause | undefined {
-    const { current, isRequired, problem } = this.#upstream.credentials;
-    const known = TROUBLE[this.#state];
+    const { clock, credentials } = this.#upstream;
+    const { current, isRequired, problem } = credentials;
+    const known = TROUBLE[isRequired ? 'login' : 'token'][this.#state];
     if (problem !== undefined && (known !== undefined || (isRequired && current === undefined))) {
       return { code: 'TOKEN_REFUSED', reason: problem };
     }
-    return known;
+    const hasEnded = (current?.expiresAtMs ?? Number.POSITIVE_INFINITY) <= clock.nowMs();
+    return known !== undefined && hasEnded ? TOKEN_ENDED : known;
   }
 
-  refused(pool: JudgedPool, keys: readonly ContractKey[], tokenOnly: boolean): void {
-    const batch = { pool, keys, tokenOnly, refusedAtMs: this.#upstream.clock.monotonicMs() };
-    this.#batches.push(batch);
+  /** Why IME cannot be asked what a refusal means; `undefined` while it can, or nothing is asked. */
+  get failure(): ShardFailure | undefined {
+    return this.#failure;
+  }
+
+  refused(pool: JudgedPool, keys: readonly ContractKey[], kind: RefusalKind): void {
+    const { clock, credentials } = this.#upstream;
+    const { current: credential } = credentials;
+    this.#batches.push({ pool, keys, kind, credential, refusedAtMs: clock.monotonicMs() });
     // Until it is known what is at fault, no other dial may run into the same wall.
     this.#upstream.gate.hold();
     if (!this.#running) void this.#run();
@@ -90,7 +100,7 @@ export class Refusals implements RefusalJudge {
     this.#state = state;
     const { trouble } = this;
     if (trouble === undefined) {
-      this.#upstream.log.info({ state }, `refusals of IME: ${state}`);
+      this.#upstream.log.info({ state }, IN_WORDS[state]);
       return;
     }
     this.#upstream.gate.setTrusting(false);
@@ -103,6 +113,8 @@ export class Refusals implements RefusalJudge {
     try {
       for (let batch = this.#batches.shift(); batch !== undefined; batch = this.#batches.shift()) {
         await this.#judge(batch);
+        // What was not convicted is dialed as usual.
+        batch.pool.searched(batch.keys);
       }
       this.#setState('clear');
       this.#upstream.gate.resume();
@@ -117,27 +129,24 @@ export class Refusals implements RefusalJudge {
 
   async #judge(batch: RefusedBatch): Promise<void> {
     let good: ReadonlySet<ContractKey> = new Set();
-    if (batch.tokenOnly || this.#tokenProvenAtMs < batch.refusedAtMs) {
+    // What another token was refused with says nothing: it is dialed once more, as a whole.
+    if (this.#upstream.isOutdated(batch.credential)) return;
+    if (batch.kind === 'token' || this.#tokenProvenAtMs < batch.refusedAtMs) {
       this.#setState('asking');
       const answer = await this.#whoIsAtFault(batch);
-      if (answer === 'otherForm') {
-        // The batch was never at fault: it is dialed once more, as a whole.
-        batch.pool.searched(batch.keys);
-        return;
-      }
-      if (typeof answer === 'string') {
-        this.#upstream.credentials.refused(this.#upstream.credentials.current);
-        await this.#waitForToken(batch, answer);
-        // With the token good again the batch is dialed as a whole: it may never have been at fault.
-        batch.pool.searched(batch.keys);
-        return;
-      }
+      // The batch was never at fault: it is dialed once more, as a whole.
+      if (answer === 'otherForm') return;
+      if (typeof answer === 'string') this.#upstream.credentials.refused(batch.credential);
+      if (this.#upstream.isOutdated(batch.credential)) return;
+      // With the token good again, too, the batch is dialed as a whole.
+      if (typeof answer === 'string') return this.#waitForToken(batch, answer);
       if (answer.pool === batch.pool) good = new Set([answer.key]);
     }
+    // IME accepted them all before: a search would find a culprit whether or not there is one.
+    if (batch.kind === 'carried') return;
     this.#setState('searching');
     this.#upstream.gate.resume();
     await this.#search(batch, good);
-    batch.pool.searched(batch.keys);
   }
 
   /** What the refusal of a batch means, the form of the token's header among it. */
@@ -157,7 +166,7 @@ export class Refusals implements RefusalJudge {
       authorization.flip();
     }
     // A bad token costs four dials in all.
-    return batch.tokenOnly ? 'tokenRefused' : this.#askCanaries(batch, isOpen ? 2 : 3);
+    return batch.kind === 'token' ? 'tokenRefused' : this.#askCanaries(batch, isOpen ? 2 : 3);
   }
 
   /** @returns the canary that was accepted, or what the refusal of all of them means */
@@ -187,9 +196,10 @@ export class Refusals implements RefusalJudge {
       this.#lastProbeAtMs = this.#upstream.clock.monotonicMs();
       // The contract that was asked for in the other form may have been unknown: the forms take turns.
       this.#upstream.authorization.flip();
+      const { current } = this.#upstream.credentials;
       const answer = await this.#answered(candidate.pool, [candidate.key]);
       if (answer === 'accepted') return;
-      this.#upstream.credentials.refused(this.#upstream.credentials.current);
+      this.#upstream.credentials.refused(current);
       if (answer === 'tokenRefused') this.#setState('tokenRefused');
     }
   }
@@ -235,10 +245,12 @@ export class Refusals implements RefusalJudge {
       // The token may have died in the middle: nobody is convicted by a refusal after its last proof.
       if (over && convicted < isolation.refused.length && this.#tokenProvenAtMs < lastRefusedAtMs) {
         if (typeof (await this.#askCanaries(batch, 3)) === 'string') {
-          this.refused(batch.pool, batch.keys, false);
+          this.refused(batch.pool, batch.keys, 'batch');
           return;
         }
       }
+      // What was refused with another token says nothing of these contracts.
+      if (this.#upstream.isOutdated(batch.credential)) return;
       if (this.#tokenProvenAtMs >= lastRefusedAtMs) {
         for (const key of isolation.refused.slice(convicted)) {
           batch.pool.feeds.convict(key, isolation.inferred.has(key));
@@ -249,7 +261,7 @@ export class Refusals implements RefusalJudge {
       if (dials % MOST_DIALS_IN_A_ROW === 0) await this.#sleep(SEARCH_REST_MS);
       const answer = await this.#answered(batch.pool, probe);
       if (answer === 'tokenRefused') {
-        this.refused(batch.pool, batch.keys, true);
+        this.refused(batch.pool, batch.keys, 'token');
         return;
       }
       if (answer === 'refused') lastRefusedAtMs = this.#upstream.clock.monotonicMs();
@@ -257,16 +269,15 @@ export class Refusals implements RefusalJudge {
     }
   }
 
-  /** Probes until IME answers: a transient failure is no answer. */
-  async #answered(
-    pool: JudgedPool,
-    keys: readonly ContractKey[],
-  ): Promise<Exclude<ProbeAnswer, 'unanswered' | 'unreachable'>> {
+  /** Probes until IME answers: a failure is no answer. It is waited for as everywhere. */
+  async #answered(pool: JudgedPool, keys: readonly ContractKey[]): Promise<Verdict> {
     for (let attempt = 0; ; attempt++) {
       const answer = await pool.probe(keys);
       this.#abort.signal.throwIfAborted();
-      if (answer !== 'unanswered' && answer !== 'unreachable') return answer;
-      await this.#sleep(backoffMs(attempt, answer === 'unreachable'));
+      if (answer === 'closed') throw new Error('the pool was closed during an inquiry');
+      this.#failure = typeof answer === 'string' ? undefined : answer;
+      if (typeof answer === 'string') return answer;
+      await this.#sleep(redialAfterMs(answer.class, answer.end, attempt));
     }
   }
 

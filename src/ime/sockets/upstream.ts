@@ -42,9 +42,6 @@ export interface UpstreamCounts {
   readonly failures: Record<FailureClass, number>;
 }
 
-/** How far IME's clock may be ahead of ours, in milliseconds. */
-const END_TOLERANCE_MS = 1_000;
-
 /** Opens a WebSocket connection. */
 export type Dialer = (url: string, options: ClientOptions) => WebSocket;
 
@@ -90,11 +87,9 @@ export class Upstream {
     this.gate = new DialGate(clock);
   }
 
-  /** Whether a credential is not in force any more, or its token's life is over: its refusal says nothing else. */
+  /** Whether a credential is not in force any more: its refusal says nothing of contracts, or of the one that is. */
   isOutdated(credential: Credential | undefined): boolean {
-    if (credential !== this.credentials.current) return true;
-    const endsAtMs = credential?.expiresAtMs ?? Number.POSITIVE_INFINITY;
-    return endsAtMs <= this.clock.nowMs() + END_TOLERANCE_MS;
+    return credential !== this.credentials.current;
   }
 
   /** The headers of a handshake with a credential, in the form that is in force. */
