@@ -8,6 +8,7 @@ import {
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { GraphQLSchema } from 'graphql';
+import { endWithSocket } from '../lib/end-with-socket.ts';
 import { spreadOver } from '../lib/spread-over.ts';
 import { SAFE_HEADERS } from '../pages/safe-headers.ts';
 import { codedError } from '../schema/coded-error.ts';
@@ -138,6 +139,7 @@ export class GatewayServer {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
+    if (response.socket === null) endWithSocket(response);
     const latest = this.#latest.get(request.socket);
     if (latest !== undefined) latest.response = response;
     for (const [name, value] of Object.entries(SAFE_HEADERS)) response.setHeader(name, value);
