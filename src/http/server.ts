@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { GraphQLSchema } from 'graphql';
 import { endWithSocket } from '../lib/end-with-socket.ts';
+import { normalizeTarget } from '../lib/request-target.ts';
 import { spreadOver } from '../lib/spread-over.ts';
 import { SAFE_HEADERS } from '../pages/safe-headers.ts';
 import { codedError } from '../schema/coded-error.ts';
@@ -18,7 +19,6 @@ import type { GraphqlEndpoint, HttpGraphqlGateway } from './graphql-endpoint.ts'
 import { METHODS } from './graphql-request.ts';
 import { Origins } from './origins.ts';
 import { answerWithoutUpgrade, asksForWebSocket } from './other-upgrade.ts';
-import { normalizeTarget } from './request-target.ts';
 import { type Answer, type RouteGateway, routeTable } from './routes.ts';
 import { UnreadAnswers } from './unread-answers.ts';
 import { GRAPHQL_PATH } from './yoga.ts';

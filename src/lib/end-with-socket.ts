@@ -1,4 +1,8 @@
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+/** The responses that end with each connection. */
+const responsesOf = new WeakMap<Socket, Set<ServerResponse>>();
 
 /**
  * Ends a response with its connection. Node does so by itself for the response whose turn it is; those of
@@ -7,7 +11,15 @@ import type { ServerResponse } from 'node:http';
  */
 export function endWithSocket(response: ServerResponse): void {
   const { socket } = response.req;
-  const end = () => response.destroy();
-  socket.once('close', end);
-  response.once('close', () => socket.off('close', end));
+  let responses = responsesOf.get(socket);
+  if (responses === undefined) {
+    const ending = new Set<ServerResponse>();
+    socket.once('close', () => {
+      for (const one of ending) one.destroy();
+    });
+    responses = ending;
+    responsesOf.set(socket, responses);
+  }
+  responses.add(response);
+  response.once('close', () => responses.delete(response));
 }

@@ -16,13 +16,15 @@ import { badUserInput, codedError } from '../schema/coded-error.ts';
 import { askedUpdates } from '../schema/subscription-root.ts';
 import { AdmittedExecution } from './admitted-execution.ts';
 import { AdmittedSubscription } from './admitted-subscription.ts';
+import { AnswerBudget } from './answer-budget.ts';
 import { codeOf } from './client-error.ts';
-import { operationCost } from './cost.ts';
+import { BYTES_A_COST, operationCost } from './cost.ts';
 import { MOST_NAME_CHARACTERS } from './document-limits.ts';
 import type { Documents } from './documents.ts';
 import { type Asker, type OperationGateway, operationContext } from './operation-context.ts';
 import { OperationRefused } from './operation-refused.ts';
 import type { OperationRequest } from './operation-request.ts';
+import { PlannedQueries } from './planned-query.ts';
 
 /** Variables are found fault with no more often than this. */
 const MOST_ERRORS = 10;
@@ -48,6 +50,9 @@ export class Admission {
   readonly #schema: GraphQLSchema;
   readonly #documents: Documents;
   readonly #projections: Projections;
+  readonly #queries: PlannedQueries;
+  /** How much of what is answered may be unread. */
+  readonly answers: AnswerBudget;
 
   constructor(
     gateway: OperationGateway,
@@ -59,6 +64,8 @@ export class Admission {
     this.#schema = schema;
     this.#documents = documents;
     this.#projections = projections;
+    this.#queries = new PlannedQueries(schema, projections.texts);
+    this.answers = new AnswerBudget(gateway.access);
   }
 
   /**
@@ -81,11 +88,14 @@ export class Admission {
     if (root === undefined) {
       return new AdmittedExecution({
         schema: this.#schema,
+        queries: this.#queries,
+        fields,
         document,
         operationName,
         variables: request.variables,
         context: operationContext(this.#gateway, asker),
         isMutation: operation.operation === OperationTypeNode.MUTATION,
+        mostBytes: cost * BYTES_A_COST,
       });
     }
     const asked = askedUpdates(root.args, access);

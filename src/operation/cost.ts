@@ -1,7 +1,10 @@
 import type { ContractPatterns } from '../access/patterns.ts';
 import { contractKey } from '../contract/key.ts';
 import type { ContractHub } from '../hub/hub.ts';
-import { fieldCost, type SelectedField } from '../render/selection.ts';
+import { fieldCost, nameCost, type SelectedField } from '../render/selection.ts';
+
+/** As many bytes of an answer come to a cost of 1, about, where it is longest. */
+export const BYTES_A_COST = 48;
 
 /**
  * What an operation costs: for each of its fields what is selected below it, times the contracts that it
@@ -15,24 +18,23 @@ export function operationCost(
   hub: ContractHub,
 ): number {
   let cost = 0;
-  for (const field of fields) {
-    cost += fieldCost(field) * contractsOf(field, contracts, hub);
-  }
+  for (const field of fields) cost += rootCost(field, contracts, hub);
   return cost;
 }
 
-function contractsOf(
-  { fieldName, args }: SelectedField,
-  contracts: ContractPatterns,
-  hub: ContractHub,
-): number {
-  if (fieldName !== 'contracts' && fieldName !== 'contractUpdates') return 1;
+function rootCost(field: SelectedField, contracts: ContractPatterns, hub: ContractHub): number {
+  const each = fieldCost(field);
+  const { fieldName, args } = field;
+  if (fieldName !== 'contracts' && fieldName !== 'contractUpdates') return each;
   const { names, ids } = args as { names?: readonly string[]; ids?: readonly string[] };
-  if (!names && !ids) return fieldName === 'contracts' ? heldOf(contracts, hub) : 1;
-  let allowed = 0;
-  for (const name of names ?? []) if (contracts.allow(contractKey('name', name))) allowed++;
-  for (const id of ids ?? []) if (contracts.allow(contractKey('id', id))) allowed++;
-  return allowed;
+  if (!names && !ids) return fieldName === 'contracts' ? each * heldOf(contracts, hub) : each;
+  let cost = 0;
+  const add = (space: 'name' | 'id', text: string) => {
+    if (contracts.allow(contractKey(space, text))) cost += each + nameCost(field, text.length);
+  };
+  for (const name of names ?? []) add('name', name);
+  for (const id of ids ?? []) add('id', id);
+  return cost;
 }
 
 function heldOf(contracts: ContractPatterns, hub: ContractHub): number {
