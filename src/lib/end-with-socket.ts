@@ -11,6 +11,10 @@ const responsesOf = new WeakMap<Socket, Set<ServerResponse>>();
  */
 export function endWithSocket(response: ServerResponse): void {
   const { socket } = response.req;
+  if (socket.destroyed) {
+    response.destroy();
+    return;
+  }
   let responses = responsesOf.get(socket);
   if (responses === undefined) {
     const ending = new Set<ServerResponse>();

@@ -18,7 +18,7 @@ import { AdmittedExecution } from './admitted-execution.ts';
 import { AdmittedSubscription } from './admitted-subscription.ts';
 import { AnswerBudget } from './answer-budget.ts';
 import { codeOf } from './client-error.ts';
-import { BYTES_A_COST, operationCost } from './cost.ts';
+import { BYTES_A_COST, introspectionCost, MOST_INTROSPECTION_COST, operationCost } from './cost.ts';
 import { MOST_NAME_CHARACTERS } from './document-limits.ts';
 import type { Documents } from './documents.ts';
 import { type Asker, type OperationGateway, operationContext } from './operation-context.ts';
@@ -84,6 +84,10 @@ export class Admission {
     const root = isSubscription ? onlyField(operation, fields) : undefined;
     const cost = operationCost(fields, principal.contracts, hub);
     if (cost > maxCost) throw access.tooCostly(cost, maxCost);
+    const ofSchema = introspectionCost(fields);
+    if (ofSchema > MOST_INTROSPECTION_COST) {
+      throw access.tooCostly(ofSchema, MOST_INTROSPECTION_COST);
+    }
     const operationName = request.operationName;
     if (root === undefined) {
       return new AdmittedExecution({
@@ -95,7 +99,7 @@ export class Admission {
         variables: request.variables,
         context: operationContext(this.#gateway, asker),
         isMutation: operation.operation === OperationTypeNode.MUTATION,
-        mostBytes: cost * BYTES_A_COST,
+        mostBytes: (cost + ofSchema) * BYTES_A_COST,
       });
     }
     const asked = askedUpdates(root.args, access);

@@ -5,6 +5,8 @@ import { fieldCost, nameCost, type SelectedField } from '../render/selection.ts'
 
 /** As many bytes of an answer come to a cost of 1, about, where it is longest. */
 export const BYTES_A_COST = 48;
+/** What may be asked of the schema at once: twice what tools ask. */
+export const MOST_INTROSPECTION_COST = 40_000;
 
 /**
  * What an operation costs: for each of its fields what is selected below it, times the contracts that it
@@ -22,9 +24,27 @@ export function operationCost(
   return cost;
 }
 
+/** How many contracts the lists of an operation name, each as often as it is named. */
+export function namedContracts(fields: readonly SelectedField[]): number {
+  return fields.reduce((sum, { args }) => {
+    const { names, ids } = args as { names?: readonly string[]; ids?: readonly string[] };
+    return sum + (names?.length ?? 0) + (ids?.length ?? 0);
+  }, 0);
+}
+
+/**
+ * What the fields of an operation cost that ask for the schema, by themselves: what may be asked of contracts is
+ * no measure for it.
+ */
+export function introspectionCost(fields: readonly SelectedField[]): number {
+  const asking = fields.filter(({ fieldName }) => fieldName.startsWith('__'));
+  return asking.reduce((cost, field) => cost + fieldCost(field), 0);
+}
+
 function rootCost(field: SelectedField, contracts: ContractPatterns, hub: ContractHub): number {
-  const each = fieldCost(field);
   const { fieldName, args } = field;
+  if (fieldName.startsWith('__')) return 1;
+  const each = fieldCost(field);
   if (fieldName !== 'contracts' && fieldName !== 'contractUpdates') return each;
   const { names, ids } = args as { names?: readonly string[]; ids?: readonly string[] };
   if (!names && !ids) return fieldName === 'contracts' ? each * heldOf(contracts, hub) : each;

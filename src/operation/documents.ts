@@ -11,7 +11,7 @@ import {
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import { codedError, type ErrorCode, placedError } from '../schema/coded-error.ts';
-import { type DocumentLimits, longName, sizeRule } from './document-limits.ts';
+import { type DocumentLimits, longName, sizeRule, tooManyEqualFields } from './document-limits.ts';
 import type { OperationRequest } from './operation-request.ts';
 import { hashOf, type TrustedDocuments } from './trusted-documents.ts';
 
@@ -108,8 +108,8 @@ export class Documents {
       const message = `expected a document of at most ${this.#limits.tokens} tokens`;
       return { errors: [codedError('QUERY_TOO_COMPLEX', message)] };
     }
-    const long = longName(document);
-    if (long !== undefined) return { errors: [long] };
+    const fault = longName(document) ?? tooManyEqualFields(document);
+    if (fault !== undefined) return { errors: [fault] };
     try {
       // «Did you mean» would tell the schema word by word.
       const hideSuggestions = !this.#limits.introspection;

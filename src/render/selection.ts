@@ -2,6 +2,7 @@ import {
   type DocumentNode,
   type FieldNode,
   type FragmentDefinitionNode,
+  type GraphQLField,
   GraphQLIncludeDirective,
   type GraphQLObjectType,
   type GraphQLSchema,
@@ -11,7 +12,9 @@ import {
   getNamedType,
   isObjectType,
   Kind,
+  SchemaMetaFieldDef,
   type SelectionSetNode,
+  TypeMetaFieldDef,
 } from 'graphql';
 import { codedError } from '../schema/coded-error.ts';
 
@@ -32,11 +35,25 @@ export interface SelectedField {
 const MOST_NODES = 20_000;
 
 /** A response key, or a contract's name, that is longer than this, in characters, counts as several fields. */
-export const KEY_CHARACTERS = 32;
+const KEY_CHARACTERS = 32;
 /** What a field counts as whose values are longer than those of all others: IME's own message. */
 const LONG_FIELDS: Readonly<Record<string, number>> = { raw: 32 };
-/** How often what is selected of a list is in an answer: a book has five levels. */
-const LIST_LENGTHS: Readonly<Record<string, number>> = { bestLimits: 5 };
+/**
+ * How often what is selected of a list is in an answer, about: a book has five levels, and the schema so many
+ * types with so many fields.
+ */
+const LIST_LENGTHS: Readonly<Record<string, number>> = {
+  bestLimits: 5,
+  types: 40,
+  fields: 8,
+  enumValues: 4,
+  directives: 5,
+};
+/** What asks for the schema. */
+const META_FIELDS: Readonly<Record<string, GraphQLField<unknown, unknown>>> = {
+  [SchemaMetaFieldDef.name]: SchemaMetaFieldDef,
+  [TypeMetaFieldDef.name]: TypeMetaFieldDef,
+};
 /** Fields whose values are a contract's name or ID. */
 const NAMES = new Set(['id', 'name', 'contractId']);
 
@@ -94,7 +111,7 @@ export function selectedFields(
     return Array.from(nodes, ([responseKey, [first, ...others]]) => {
       const node = first as FieldNode;
       const fieldName = node.name.value;
-      const definition = parent.getFields()[fieldName];
+      const definition = META_FIELDS[fieldName] ?? parent.getFields()[fieldName];
       if (definition === undefined) return { responseKey, fieldName, args: {}, fields: [] };
       const below = getNamedType(definition.type);
       const sets = [node, ...others].map(({ selectionSet }) => selectionSet);
