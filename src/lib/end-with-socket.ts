@@ -12,18 +12,24 @@ const responsesOf = new WeakMap<Socket, Set<ServerResponse>>();
 export function endWithSocket(response: ServerResponse): void {
   const { socket } = response.req;
   if (socket.destroyed) {
-    response.destroy();
+    end(response);
     return;
   }
   let responses = responsesOf.get(socket);
   if (responses === undefined) {
     const ending = new Set<ServerResponse>();
     socket.once('close', () => {
-      for (const one of ending) one.destroy();
+      for (const one of ending) end(one);
     });
     responses = ending;
     responsesOf.set(socket, responses);
   }
   responses.add(response);
   response.once('close', () => responses.delete(response));
+}
+
+/** Does what Node does for a response that has a socket; of one that has none it tells nobody. */
+function end(response: ServerResponse): void {
+  response.destroy();
+  response.emit('close');
 }

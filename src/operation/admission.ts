@@ -18,7 +18,13 @@ import { AdmittedExecution } from './admitted-execution.ts';
 import { AdmittedSubscription } from './admitted-subscription.ts';
 import { AnswerBudget } from './answer-budget.ts';
 import { codeOf } from './client-error.ts';
-import { BYTES_A_COST, introspectionCost, MOST_INTROSPECTION_COST, operationCost } from './cost.ts';
+import {
+  BYTES_A_COST,
+  introspectionCost,
+  MOST_INTROSPECTION_COST,
+  namedContracts,
+  operationCost,
+} from './cost.ts';
 import { MOST_NAME_CHARACTERS } from './document-limits.ts';
 import type { Documents } from './documents.ts';
 import { type Asker, type OperationGateway, operationContext } from './operation-context.ts';
@@ -28,6 +34,8 @@ import { PlannedQueries } from './planned-query.ts';
 
 /** Variables are found fault with no more often than this. */
 const MOST_ERRORS = 10;
+/** So many fields of an operation may each name as many contracts as one may. */
+const MOST_LISTS = 20;
 
 /** An operation that may be done. It has taken nothing yet. */
 export type AdmittedOperation = AdmittedExecution | AdmittedSubscription;
@@ -87,6 +95,12 @@ export class Admission {
     const ofSchema = introspectionCost(fields);
     if (ofSchema > MOST_INTROSPECTION_COST) {
       throw access.tooCostly(ofSchema, MOST_INTROSPECTION_COST);
+    }
+    const named = namedContracts(fields);
+    const mostNamed = MOST_LISTS * access.limits.contractsPerSubscription;
+    if (named > mostNamed) {
+      const message = `expected an operation to name at most ${mostNamed} contracts, got ${named}`;
+      throw access.exceeded('contracts_per_subscription', 'TOO_MANY_CONTRACTS', message, mostNamed);
     }
     const operationName = request.operationName;
     if (root === undefined) {

@@ -128,12 +128,11 @@ const UNREADABLE: PreparedDocument = {
   errors: [codedError('GRAPHQL_PARSE_FAILED', 'Syntax Error: the document cannot be read.')],
 };
 
-/** Gives every error that has none a code. */
+/** The errors without anything of their document, each with a code. */
 function faulty(code: ErrorCode, errors: readonly GraphQLError[]): PreparedDocument {
   return {
-    errors: errors.slice(0, MOST_ERRORS).map((error) => {
-      if (error.extensions['code'] !== undefined) return error;
-      return placedError(error.message, { code }, error);
-    }),
+    errors: errors
+      .slice(0, MOST_ERRORS)
+      .map((error) => placedError(error.message, { code, ...error.extensions }, error)),
   };
 }
