@@ -72,7 +72,8 @@ export function decodeMessage(
 ): DecodedFrame {
   if (isBinary) return { ok: false, fault: 'binary' };
   if (!isUtf8(frame)) return { ok: false, fault: 'utf8' };
-  const text = frame.toString('utf8');
+  // A byte order mark says nothing, and is no JSON.
+  const text = frame.toString('utf8').replace(/^\ufeff/, '');
   let message: unknown;
   try {
     message = parse(text, null, LAST_WINS);
