@@ -1,4 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
+import { figuresLine } from './kit/attack.ts';
+import { CAMPAIGNS, lead } from './kit/attacks.ts';
 import { Fuzz } from './kit/fuzz.ts';
 
 test('3,000 attacks on every transport: no fault in the log, no leak, and an ordinary client misses nothing', async () => {
@@ -20,3 +22,18 @@ test('3,000 attacks on every transport: no fault in the log, no leak, and an ord
   expect(Math.min(...Object.values(fuzz.report.kinds))).toBeGreaterThan(200);
   expect(fuzz.report.told).toBeGreaterThan(500);
 }, 120_000);
+
+test.each(CAMPAIGNS)(
+  '$name: costs no more than it may, and leaves nothing behind',
+  async (campaign) => {
+    const lines: string[] = [];
+    const failures = await lead(campaign, {
+      seed: 7,
+      ms: campaign.boundedMs,
+      withstood: (figures) => lines.push(figuresLine(figures)),
+    });
+    expect(failures, lines.join('\n')).toEqual([]);
+    expect(lines.length).toBeGreaterThan(0);
+  },
+  120_000,
+);

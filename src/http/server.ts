@@ -2,6 +2,8 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { GraphQLSchema } from 'graphql';
+import { endWithSocket } from '../lib/end-with-socket.ts';
+import { normalizeTarget } from '../lib/request-target.ts';
 import { spreadOver } from '../lib/spread-over.ts';
 import type { ClientAddresses } from '../listener/client-address.ts';
 import { HttpListener } from '../listener/http-listener.ts';
@@ -11,7 +13,6 @@ import { sendJson, sendRefusal } from './answers.ts';
 import type { GraphqlEndpoint, HttpGraphqlGateway } from './graphql-endpoint.ts';
 import { METHODS } from './graphql-request.ts';
 import { Origins } from './origins.ts';
-import { normalizeTarget } from './request-target.ts';
 import { type Answer, REMOVED_PATH, type RouteGateway, routeTable } from './routes.ts';
 import { GRAPHQL_PATH } from './yoga.ts';
 
@@ -111,6 +112,7 @@ export class GatewayServer {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
+    if (response.socket === null) endWithSocket(response);
     for (const [name, value] of Object.entries(SAFE_HEADERS)) response.setHeader(name, value);
     const path = normalizeTarget(request);
     if (path === '*') {

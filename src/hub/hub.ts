@@ -5,6 +5,7 @@ import { DueQueue } from '../lib/due-queue.ts';
 import { ExpiryQueue } from '../lib/expiry-queue.ts';
 import type { Logger } from '../observability/log.ts';
 import type { ContractState } from './contract-state.ts';
+import { KeptShare } from './kept-share.ts';
 
 import type { ContractSink, ContractSource, NewState, NewStatus } from './source.ts';
 import { type ContractSubscriber, Topic } from './topic.ts';
@@ -38,6 +39,7 @@ export class ContractHub implements ContractSink {
   readonly pace: DueQueue;
   #source: ContractSource | undefined;
   readonly #open = new Set<Endable>();
+  readonly #share = new KeptShare();
   #observer: ContractObserver | undefined;
   #closed = false;
 
@@ -209,13 +211,16 @@ export class ContractHub implements ContractSink {
     const topics = keys.map((key) => {
       const known = this.#topics.get(key);
       if (known !== undefined) return known;
-      const topic = new Topic(key, this.#clock.nowMs(), this.#clock.monotonicMs());
+      const topic = new Topic(key, this.#clock.nowMs(), this.#clock.monotonicMs(), this.#share);
       if (this.#closed) return topic;
       this.#topics.set(key, topic);
       added.push(key);
       return topic;
     });
-    if (added.length > 0) this.#source?.retain(added);
+    if (added.length > 0) {
+      this.#share.divide(this.#topics.size);
+      this.#source?.retain(added);
+    }
     return topics;
   }
 
@@ -229,6 +234,7 @@ export class ContractHub implements ContractSink {
       this.#topics.delete(key);
       this.#observe((observer) => observer.answered(key));
     }
+    this.#share.divide(this.#topics.size);
     this.#source?.release(keys);
   }
 

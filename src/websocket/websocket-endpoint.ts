@@ -37,6 +37,8 @@ const INTRODUCTION_MS = 3_000;
 const CLOSE_TIMEOUT_MS = 1_000;
 /** How many connections beyond the limit are told so at once; more are cut without a word. */
 const MOST_REFUSALS_AT_ONCE = 100;
+/** The frames of one message are at least so long on average, in bytes: each costs as much as a short message. */
+const FRAGMENT_BYTES = 512;
 
 /** The WebSocket connections of clients, speaking `graphql-transport-ws`. */
 export class WebSocketEndpoint implements ClientSocketOwner {
@@ -62,6 +64,7 @@ export class WebSocketEndpoint implements ClientSocketOwner {
       noServer: true,
       clientTracking: false,
       maxPayload: gateway.maxMessageBytes,
+      maxFragments: Math.ceil(gateway.maxMessageBytes / FRAGMENT_BYTES),
       perMessageDeflate: gateway.compression,
       // The writer counts what is written, pongs too.
       autoPong: false,

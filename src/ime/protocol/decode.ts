@@ -23,6 +23,8 @@ export const FRAME_FAULTS: readonly FrameFault[] = [
   'data',
 ];
 
+const BYTE_ORDER_MARK = 0xfeff;
+
 /** One frame, read. */
 export type DecodedFrame =
   | {
@@ -59,7 +61,9 @@ export function decodeMessage(
 ): DecodedFrame {
   if (isBinary) return { ok: false, fault: 'binary' };
   if (!isUtf8(frame)) return { ok: false, fault: 'utf8' };
-  const text = frame.toString('utf8');
+  const given = frame.toString('utf8');
+  // A byte order mark says nothing, and is no JSON.
+  const text = given.charCodeAt(0) === BYTE_ORDER_MARK ? given.slice(1) : given;
   const reading = readInOnePass(text, space) ?? readLossless(text, space);
   if (typeof reading === 'string') return { ok: false, fault: reading };
   if (reading.contract === null) return { ok: false, fault: 'contract' };
