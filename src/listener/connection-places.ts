@@ -9,7 +9,7 @@ const SPARE_OF_ADDRESS = 200;
 const LEFT_TO_OTHERS = 500;
 const LEFT_PART = 1 / 4;
 /** Descriptors that clients leave to everything else, and as a part of all where there are few. */
-const OTHER_DESCRIPTORS = 128;
+const OTHER_DESCRIPTORS = 256;
 const OTHER_PART = 1 / 2;
 /** With a smaller part of what was configured than this, operators are told. */
 const NEARLY_ALL = 0.9;
