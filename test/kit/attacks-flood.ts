@@ -294,6 +294,43 @@ export const FLOODS: readonly Attack[] = [
   },
 ];
 
+/** Clients that take nothing of anything; the ground's CLIENT_STALL_MS is a second. */
+export const TAKES_NOTHING: Attack = {
+  name: 'clients that take nothing are cut',
+  async run(ground) {
+    const counted = new Counted();
+    const raws = Array.from({ length: 28 }, (_, at) => `r${at}:raw`).join(' ');
+    const stream = `subscription{contractUpdates(names:["A"]){snapshot{${raws}}}}`;
+    const cut = async () => {
+      const text = await (await fetch(`${ground.gateway.url}/metrics`)).text();
+      return Number(/stalled_clients_total (\d+)/.exec(text)?.[1]);
+    };
+    const before = await cut();
+    const [results, pongs] = await Promise.all([ground.webSocket(), ground.webSocket()]);
+    results.pause();
+    pongs.pause();
+    for (let at = 0; at < 2; at++) counted.subscribe(results, String(at), rawsOf(60, at));
+    for (let at = 0; at < 90; at++) {
+      counted.send(pongs, { type: 'ping', payload: { x: 'x'.repeat(100_000) } });
+    }
+    counted.unreadRequest(ground, rawsOf(60, 0));
+    counted.unreadRequest(ground, stream, 1, 'text/event-stream');
+    await ground.until('all are cut', async () => {
+      ground.publishWitnessed();
+      return (await cut()) - before >= 4;
+    });
+    return counted;
+  },
+};
+
+/** A query for so many KB of each contract, about. */
+function rawsOf(kilobytes: number, at: number): string {
+  const [roots, raws] = [Math.ceil(kilobytes / 20), 20];
+  const fragment = Array.from({ length: raws }, (_, raw) => `r${raw}:raw`).join(' ');
+  const fields = Array.from({ length: roots }, (_, root) => `s${root}:snapshot{...F}`).join(' ');
+  return `{x${at}:__typename contracts{${fields}}} fragment F on Snapshot{${fragment}}`;
+}
+
 /** Subscriptions that hold updates of ten contracts each back, as many as are asked for. */
 export const paced = (count: number, mostCore: number): Attack => ({
   name: `${count} subscriptions with a pace that hold everything back`,

@@ -99,11 +99,12 @@ export function houseFaults(tokenFile: string, imePort: () => number): readonly 
     },
     {
       name: 'frames of 10 MB after good ones',
-      async run(ground) {
+      async run(ground, _random, ms) {
         const before = ground.exchange.dials;
         const carriers = ground.exchange.subscriptions.length;
         const frame = Buffer.alloc(10_000_000, 0x20).toString();
-        const endsAtMs = performance.now() + 6_000;
+        const spanMs = ms < 10_000 ? 4_000 : 8_000;
+        const endsAtMs = performance.now() + spanMs;
         while (performance.now() < endsAtMs) {
           ground.publishWitnessed();
           ground.exchange.broadcast(frame);
@@ -111,7 +112,9 @@ export function houseFaults(tokenFile: string, imePort: () => number): readonly 
         }
         ground.forgive();
         const dials = (ground.exchange.dials - before) / Math.max(1, carriers);
-        if (dials > 9) throw new Error(`${dials} dials of each connection in 6 s, at most 9`);
+        // At most 9 in 8 s; most of them come first.
+        if (dials > 9)
+          throw new Error(`${dials} dials of each connection in ${spanMs} ms, at most 9`);
         await ground.until(
           'all is carried again',
           async () =>
@@ -161,7 +164,7 @@ export function houseFaults(tokenFile: string, imePort: () => number): readonly 
     },
     {
       name: 'IME down during a search',
-      async run(ground) {
+      async run(ground, _random, ms) {
         const names = Array.from({ length: 40 }, (_, at) => `unknown${at}`);
         void ground
           .ask(`{contracts(names:${JSON.stringify(names)},waitMs:10000){id}}`)
@@ -184,7 +187,8 @@ export function houseFaults(tokenFile: string, imePort: () => number): readonly 
         );
         await isServed(ground, 5_000);
         const seconds = (performance.now() - backMs) / 1_000;
-        if (seconds > 6)
+        // A machine that does other things is given twice the time.
+        if (seconds > (ms < 10_000 ? 10 : 5))
           throw new Error(`data comes ${seconds.toFixed(1)} s after IME is back, at most 5`);
         return NOTHING;
       },

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { SeededRandom } from '../../src/simulator/random.ts';
 import { type Attack, type AttackFigures, underAttack } from './attack.ts';
 import { AttackGround, HELD } from './attack-ground.ts';
-import { FLOODS, paced } from './attacks-flood.ts';
+import { FLOODS, paced, TAKES_NOTHING } from './attacks-flood.ts';
 import { GOOD_TOKEN, houseFaults } from './attacks-house.ts';
 import { RACES, TokenGiver, tokenRaces } from './attacks-race.ts';
 import { PIECES, SINGLE_MESSAGES } from './attacks-single.ts';
@@ -29,6 +29,8 @@ export interface Campaign {
   readonly name: string;
   /** How long each attack takes that can last as long as one likes, in tests, in milliseconds. */
   readonly boundedMs: number;
+  /** Whether it waits more than it computes. */
+  readonly isIdle: boolean;
   /** @param isLong whether there is time for as much as the figures say */
   prepare(isLong: boolean): Promise<Prepared>;
 }
@@ -37,36 +39,40 @@ export interface Campaign {
 export const CAMPAIGNS: readonly Campaign[] = [
   {
     name: 'a single message, however heavy',
-    boundedMs: 5_000,
+    boundedMs: 2_500,
+    isIdle: false,
     async prepare() {
       return { ground: await new AttackGround(FAST).start(), attacks: [SINGLE_MESSAGES, PIECES] };
     },
   },
   {
     name: 'floods of one client',
-    boundedMs: 1_200,
+    boundedMs: 600,
+    isIdle: false,
     async prepare() {
       return { ground: await new AttackGround().start(), attacks: FLOODS };
     },
   },
   {
     name: 'what is held back for its pace',
-    boundedMs: 1_000,
+    boundedMs: 500,
+    isIdle: false,
     async prepare(isLong) {
       const limits = { ...FAST, MAX_CONTRACTS_PER_PRINCIPAL: '1000000' };
-      const attack = isLong ? paced(10_000, 0.02) : paced(2_000, 0.05);
+      const attack = isLong ? paced(10_000, 0.02) : paced(1_000, 0.05);
       return { ground: await new AttackGround(limits).start(FEW), attacks: [attack] };
     },
   },
   {
     name: 'a client whose buffer is smaller than a socket’s own bound',
-    boundedMs: 1_000,
+    boundedMs: 500,
+    isIdle: true,
     async prepare() {
       const settings = { CLIENT_BUFFER_BYTES: '1024', CLIENT_STALL_MS: '1000' };
       const burst: Attack = {
         name: 'bursts for a healthy client with a small buffer',
         async run(ground, _random, ms) {
-          const endsAtMs = performance.now() + Math.max(ms, 3_000);
+          const endsAtMs = performance.now() + Math.max(ms, 2_000);
           while (performance.now() < endsAtMs) {
             for (let one = 0; one < 20; one++) ground.publishWitnessed();
             await new Promise((resolve) => setTimeout(resolve, 100));
@@ -74,19 +80,24 @@ export const CAMPAIGNS: readonly Campaign[] = [
           return { messages: 1, bytesIn: 0, bytesOut: 0 };
         },
       };
-      return { ground: await new AttackGround(settings).start(FEW), attacks: [burst] };
+      return {
+        ground: await new AttackGround(settings).start(FEW),
+        attacks: [burst, TAKES_NOTHING],
+      };
     },
   },
   {
     name: 'races of keys, ids and bodies',
-    boundedMs: 1_000,
+    boundedMs: 500,
+    isIdle: true,
     async prepare() {
       return { ground: await new AttackGround().start(FEW), attacks: RACES };
     },
   },
   {
     name: 'races of tokens whose keys are slow',
-    boundedMs: 1_000,
+    boundedMs: 500,
+    isIdle: true,
     async prepare() {
       const giver = await new TokenGiver().start();
       const tokens = {
@@ -100,7 +111,8 @@ export const CAMPAIGNS: readonly Campaign[] = [
   },
   {
     name: 'the gateway’s own house',
-    boundedMs: 1_500,
+    boundedMs: 800,
+    isIdle: true,
     async prepare() {
       const folder = mkdtempSync(join(tmpdir(), 'attacked-token-'));
       const tokenFile = join(folder, 'token');
