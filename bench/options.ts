@@ -5,7 +5,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '3' },
     only: { type: 'string', default: '' },
     previous: { type: 'string' },
-    node: { type: 'string', default: process.execPath },
+    node: { type: 'string', multiple: true, default: [process.execPath] },
   },
 });
 
@@ -21,5 +21,5 @@ export const only = values.only.toLowerCase();
  */
 export const previous = values.previous;
 
-/** The Node that runs the servers under test. */
-export const node = values.node;
+/** The Nodes that run the servers under test, one after the other; they are shown beside each other. */
+export const nodes = values.node;

@@ -34,15 +34,32 @@ export function inTurn(
   kinds: readonly ServerKind[],
   measure: (kind: ServerKind, upstream: UpstreamProcess) => Promise<Measurement>,
 ): Row {
+  return alternating(title, unit, kinds, async (measured, upstream, report) => {
+    for (const kind of measured) report(kind, await outcomeOf(measure(kind, upstream)));
+  });
+}
+
+/**
+ * A row whose servers are there at once, each measured for some time and in turn, so that the machine's own
+ * changes of speed fall on all alike.
+ */
+export function alternating(
+  title: string,
+  unit: string,
+  kinds: readonly ServerKind[],
+  measure: (
+    kinds: readonly ServerKind[],
+    upstream: UpstreamProcess,
+    report: Report,
+  ) => Promise<void>,
+): Row {
   const measured = kinds.filter(isAsked);
   if (previous !== undefined) measured.splice(1, 0, 'previous');
   return {
     title,
     unit,
     subjects: measured.map((name) => ({ name, isBaseline: name !== 'gateway' })),
-    measure: async (report, upstream) => {
-      for (const kind of measured) report(kind, await outcomeOf(measure(kind, upstream)));
-    },
+    measure: (report, upstream) => measure(measured, upstream, report),
   };
 }
 

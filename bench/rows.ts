@@ -1,8 +1,9 @@
 import { capacity, stoppedClient } from './capacity.ts';
+import { DECODING } from './decoding.ts';
 import { DELIVERIES } from './deliveries.ts';
 import { Load } from './load.ts';
 import { type Measurement, sleep, subscriptionTo } from './measurement.ts';
-import { emptyQueries, snapshotQueries } from './queries.ts';
+import { QUERIES } from './queries.ts';
 import { inTurn, type Row } from './row.ts';
 import { type ServerKind, ServerProcess, type UpstreamProcess } from './servers.ts';
 
@@ -60,18 +61,7 @@ export const ROWS: readonly Row[] = [
     ['gateway', 'relay', 'yoga', 'mercurius'],
     idleMemory,
   ),
-  inTurn(
-    'A query for ten snapshots over HTTP',
-    'µs CPU a query',
-    ['gateway', 'yoga', 'mercurius'],
-    snapshotQueries,
-  ),
-  inTurn(
-    'An empty query over HTTP: { __typename }',
-    'µs CPU a query',
-    ['gateway', 'yoga', 'mercurius'],
-    emptyQueries,
-  ),
+  ...QUERIES,
   inTurn(
     'Most frames a second with a p99 under 50 ms, 500 clients',
     'frames a second',
@@ -85,4 +75,5 @@ export const ROWS: readonly Row[] = [
     stoppedClient,
   ),
   inTurn('Messages of IME that nobody subscribes to', 'µs CPU a message', ['gateway'], unheard),
+  DECODING,
 ];

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { onServerCore } from './cores.ts';
-import { node, previous } from './options.ts';
+import { previous } from './options.ts';
 import type { UpstreamCommand } from './upstream.ts';
 
 /** Clock ticks of /proc in a second. Source: `getconf CLK_TCK` on Linux. */
@@ -12,6 +12,19 @@ const TICKS_PER_SECOND = 100;
 
 /** The servers that are compared. */
 export type ServerKind = 'gateway' | 'previous' | 'relay' | 'yoga' | 'mercurius';
+
+/** The Node that servers under test are started with. */
+let node = process.execPath;
+
+/** From now on servers under test are started with another Node. */
+export function useNode(path: string): void {
+  node = path;
+}
+
+/** The Node that servers under test are started with. */
+export function usedNode(): string {
+  return node;
+}
 
 const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const production = { ...process.env, NODE_ENV: 'production' };

@@ -1,105 +1,51 @@
-import { SettingFault } from './access/refused.ts';
-import { type Gateway, startGateway, VERSION } from './app/gateway.ts';
-import { type Config, configText, helpText, readConfig } from './config/command-line.ts';
-import { SETTINGS } from './config/settings.ts';
-import { type Logger, processLog } from './observability/log.ts';
+import { readFileSync, writeSync } from 'node:fs';
 
-const EXIT_BAD_SETTING = 2;
-/** A stop that takes longer than the drain and this is given up. */
-const STOP_TIMEOUT_MS = 10_000;
-/** How long the last lines of the log are waited for. */
-const FLUSH_MS = 500;
+/*
+ * The way into the process. It imports nothing of the gateway before it can answer a signal, and say in one
+ * line why it cannot start: where few files may be open, not even the gateway's own can be read.
+ */
 
-const commandLine = readConfig(process.argv.slice(2), process.env);
-switch (commandLine.run) {
-  case 'help':
-    process.stdout.write(
-      helpText(SETTINGS, `ime-gateway ${VERSION}\n\nUsage: npm start -- [--flag value]...`),
-    );
-    break;
-  case 'faults':
-    process.stderr.write(`${commandLine.faults.join('\n')}\n`);
-    process.exitCode = EXIT_BAD_SETTING;
-    break;
-  case 'print-config':
-    process.stdout.write(configText(SETTINGS, commandLine.config));
-    break;
-  case 'start':
-    await run(commandLine.config);
-}
+const STOPPING = ['SIGTERM', 'SIGINT'] as const;
+const STDOUT = 1;
+/** So many files are open at once while the gateway's own are read, and a few more. */
+const FILES_TO_START = 400;
 
-/** Runs the gateway until a signal stops it. */
-async function run(config: Config): Promise<void> {
-  const { log, lost, flush } = processLog(config.LOG_LEVEL);
-  const end = async (code: number) => {
-    await flush(FLUSH_MS);
-    process.exit(code);
-  };
-  let gateway: Gateway | undefined;
-  let state: 'starting' | 'running' | 'stopping' = 'starting';
-  const stop = async () => {
-    setTimeout(() => {
-      log.error('the stop took too long');
-      void end(1);
-    }, config.DRAIN_MS + STOP_TIMEOUT_MS).unref();
-    await gateway?.close();
-    log.info('stopped');
-    await end(0);
-  };
-  const onSignal = (signal: NodeJS.Signals) => {
-    // Whoever asks twice does not want to wait.
-    if (state === 'stopping') process.exit(0);
-    const wasRunning = state === 'running';
-    state = 'stopping';
-    log.info({ signal, drainMs: config.DRAIN_MS }, 'stopping');
-    // A start that is under way is let come to its end, and stopped then.
-    if (wasRunning) void stop();
-  };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
-  process.on('SIGHUP', () => gateway?.reload());
-  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
-    process.on(event, (error: unknown) => {
-      log.fatal({ error }, 'a fault of the gateway: it ends');
-      void end(1);
-    });
-  }
+// Read while that can be done.
+const most = mostFiles();
+const stopNow = () => process.exit(0);
+// Nothing to read anew yet; left alone it would end the process.
+const ignore = () => {};
+for (const signal of STOPPING) process.on(signal, stopNow);
+process.on('SIGHUP', ignore);
+
+try {
+  const { runCommand } = await import('./app/command.ts');
+  const running = runCommand(process.argv.slice(2), process.env);
+  for (const signal of STOPPING) process.off(signal, stopNow);
+  process.off('SIGHUP', ignore);
+  await running;
+} catch (error) {
+  const { code, message } = error as NodeJS.ErrnoException;
+  // Where one too many was to be opened, Node says of some files that there are none.
+  const isShort = code === 'EMFILE' || (most !== undefined && most < FILES_TO_START);
+  const reason = isShort ? `too few files may be open (ulimit -n: ${most ?? 'unknown'})` : message;
+  const msg = `the gateway cannot start: ${reason}`;
+  const line = { level: 'fatal', time: new Date().toISOString(), code, msg };
   try {
-    gateway = await startGateway(config, log, { lostLines: lost });
-  } catch (error) {
-    if (error instanceof SettingFault) {
-      process.stderr.write(`${error.message}\n`);
-      await end(EXIT_BAD_SETTING);
-    }
-    const { code, message } = error as NodeJS.ErrnoException;
-    log.fatal({ code }, `the gateway cannot start: ${message}`);
-    await end(1);
-    return;
+    writeSync(STDOUT, `${JSON.stringify(line)}\n`);
+  } catch {
+    // Nobody can be told.
   }
-  if ((state as string) === 'stopping') {
-    await stop();
-    return;
-  }
-  state = 'running';
-  announce(gateway, log);
+  process.exit(1);
 }
 
-function announce(gateway: Gateway, log: Logger): void {
-  const { mode, url } = gateway.report().upstream;
-  log.info({ url: gateway.url, version: VERSION, upstream: mode }, `listening on ${gateway.url}`);
-  if (mode === 'IME') {
-    log.info({ imeUrl: url }, `IME is at ${url}`);
-    return;
+/** How many files the process may have open; `undefined` where nobody says. */
+function mostFiles(): number | undefined {
+  try {
+    const [, most] =
+      /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
+    return most === undefined ? undefined : Number(most);
+  } catch {
+    return undefined;
   }
-  log.warn('SIMULATED DATA: IME_URL is not set, so every price comes from the embedded simulator');
-  if (!process.stdout.isTTY) return;
-  const lines = [
-    'SIMULATED DATA',
-    'IME_URL is not set: every price is invented by the embedded simulator.',
-    `Open ${gateway.url} for the market board, ${gateway.url}/graphql for GraphiQL.`,
-  ];
-  const width = Math.max(...lines.map((line) => line.length));
-  const framed = lines.map((line) => `│ ${line.padEnd(width)} │`).join('\n');
-  const bar = '─'.repeat(width + 2);
-  process.stdout.write(`\n┌${bar}┐\n${framed}\n└${bar}┘\n\n`);
 }

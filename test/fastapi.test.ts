@@ -1,109 +1,14 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { type ContractKey, contractKey, keySpaceOf } from '../src/contract/key.ts';
-import { encodeMessage } from '../src/ime/protocol/encode.ts';
+import { describe, expect, test } from 'vitest';
+import { contractKey } from '../src/contract/key.ts';
 import { type ContractUpdate, Inbox, pricesOf, UPDATES, wsClient } from './kit/clients.ts';
-import { marketState, names, TEHRAN, testGateway, until } from './kit/gateway.ts';
-import { hasProgram } from './kit/programs.ts';
-
-const PYTHON = '/usr/bin/python3';
-const MODULES = 'import fastapi, uvicorn, websockets';
-
-function hasFastApi(): boolean {
-  if (!hasProgram('python3', PYTHON)) return false;
-  if (spawnSync(PYTHON, ['-c', MODULES]).status === 0) return true;
-  const missing = 'python3-fastapi, python3-uvicorn or python3-websockets is not installed';
-  if (process.env['CI'] === 'true') throw new Error(missing);
-  process.stderr.write(`skipped: ${missing}\n`);
-  return false;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-/** The service of test/fastapi/app.py, in uvicorn. */
-class Service {
-  readonly port: number;
-  readonly #refuse: string;
-  #process: ChildProcess | undefined;
-
-  constructor(port: number, refuse: string) {
-    this.port = port;
-    this.#refuse = refuse;
-    onTestFinished(() => this.kill());
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${this.port}/data-engine/ime`;
-  }
-
-  async start(): Promise<this> {
-    const { PATH = '' } = process.env;
-    this.#process = spawn(
-      PYTHON,
-      [
-        '-m',
-        'uvicorn',
-        'app:app',
-        '--app-dir',
-        'test/fastapi',
-        '--port',
-        String(this.port),
-        '--log-level',
-        'warning',
-      ],
-      { env: { PATH, SERVICE_REFUSE: this.#refuse }, stdio: 'ignore' },
-    );
-    for (let tries = 0; tries < 400; tries++) {
-      const answer = await fetch(`http://127.0.0.1:${this.port}/openapi.json`).catch(
-        () => undefined,
-      );
-      if (answer?.ok) return this;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    throw new Error('uvicorn did not start');
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    this.#process?.kill(signal);
-  }
-
-  kill(): void {
-    this.#process?.kill('SIGKILL');
-  }
-
-  /** @returns how many connections carry the contract */
-  async publish(key: ContractKey, lastPrice: string): Promise<number> {
-    const frame = encodeMessage(
-      key,
-      keySpaceOf(key),
-      TEHRAN.toLocal(Date.now()),
-      marketState(lastPrice),
-    );
-    const target = `http://127.0.0.1:${this.port}/publish?key=${encodeURIComponent(key)}`;
-    return (await (await fetch(target, { method: 'POST', body: frame })).json()) as number;
-  }
-
-  /** Publishes until a connection carries the contract. */
-  async publishWhenCarried(key: ContractKey, lastPrice: string): Promise<void> {
-    while ((await this.publish(key, lastPrice)) === 0) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-}
+import { FastApiService, hasFastApi } from './kit/fastapi.ts';
+import { names, testGateway, until } from './kit/gateway.ts';
 
 describe.runIf(hasFastApi()).each(['after', 'before'])(
   'a FastAPI service that refuses %s accepting',
   (refuse) => {
     test('is read to the last digit, whatever the contracts are called', async () => {
-      const service = await new Service(await freePort(), refuse).start();
+      const service = await new FastApiService({ refuse }).start();
       const gateway = await testGateway({ IME_URL: service.url, IME_TOKEN: 'good' });
       const odd = ['a b', 'a&b=c', '100%', 'a+b#c', 'نیم\u200cسکه', 'ي', 'ی'];
       const keys = [...names(...odd), contractKey('id', '007')];
@@ -117,7 +22,7 @@ describe.runIf(hasFastApi()).each(['after', 'before'])(
     });
 
     test('has its unknown contracts told apart from the others', async () => {
-      const service = await new Service(await freePort(), refuse).start();
+      const service = await new FastApiService({ refuse }).start();
       const gateway = await testGateway({
         IME_URL: service.url,
         IME_TOKEN: 'good',
@@ -138,7 +43,7 @@ describe.runIf(hasFastApi()).each(['after', 'before'])(
     });
 
     test('has a bad token told apart from unknown contracts', async () => {
-      const service = await new Service(await freePort(), refuse).start();
+      const service = await new FastApiService({ refuse }).start();
       const gateway = await testGateway({
         IME_URL: service.url,
         IME_TOKEN: 'bad',
@@ -153,7 +58,7 @@ describe.runIf(hasFastApi()).each(['after', 'before'])(
     });
 
     test('is never asked with a URL that its uvicorn refuses', async () => {
-      const service = await new Service(await freePort(), refuse).start();
+      const service = await new FastApiService({ refuse }).start();
       const texts = Array.from({ length: 60 }, (_, place) => `${'قرارداد'.repeat(4)}${place + 10}`);
       const gateway = await testGateway({
         IME_URL: service.url,
@@ -168,7 +73,7 @@ describe.runIf(hasFastApi()).each(['after', 'before'])(
     });
 
     test('is taken up again after it was killed, and after it was frozen', async () => {
-      const service = await new Service(await freePort(), refuse).start();
+      const service = await new FastApiService({ refuse }).start();
       const gateway = await testGateway({
         IME_URL: service.url,
         IME_TOKEN: 'good',

@@ -80,4 +80,39 @@ describe.runIf(hasProgram('chromium', CHROMIUM))('GraphiQL in Chromium', () => {
       await browser.close();
     }
   }, 60_000);
+
+  test('shows the document and the variables in its address, which says what is shown', async () => {
+    const gateway = await testGateway();
+    const browser = await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_ARGUMENTS });
+    try {
+      const page = await browser.newPage();
+      const query = 'query Asked($name: String) { contract(name: $name) { name status } }';
+      const address = new URL(`${gateway.url}/graphql`);
+      address.searchParams.set('query', query);
+      address.searchParams.set('variables', '{"name":"Gold Bar DE05"}');
+      await page.goto(address.href);
+      const variables = page.locator('.graphiql-editor-tool .view-lines').first();
+      await variables.getByText('Gold Bar DE05').waitFor();
+      await page.locator('.graphiql-execute-button').click();
+      const result = page.locator('.result-window');
+      await result.getByText('LIVE').first().waitFor();
+      await result.getByText('Gold Bar DE05').first().waitFor();
+
+      await variables.click();
+      await page.locator('.graphiql-editor-tool .monaco-editor.focused').waitFor();
+      await page.keyboard.press('ControlOrMeta+A');
+      await page.keyboard.press('Delete');
+      await page.waitForURL((url) => !url.searchParams.has('variables'));
+      await page.keyboard.insertText('null');
+      await page.waitForURL((url) => url.searchParams.get('variables') === 'null');
+      expect(new URL(page.url()).searchParams.get('query')).toBe(query);
+
+      address.searchParams.delete('variables');
+      await page.goto(address.href);
+      await page.getByText('Asked').first().waitFor();
+      expect(await variables.textContent()).not.toContain('null');
+    } finally {
+      await browser.close();
+    }
+  }, 60_000);
 });

@@ -117,6 +117,9 @@ test.each([
   ['GET /graphql/?query={__typename} HTTP/1.1', 200],
   ['GET http://gw.example/graphql?query={__typename} HTTP/1.1', 200],
   ['OPTIONS * HTTP/1.1', 204],
+  ['GET * HTTP/1.1', 400],
+  ['POST * HTTP/1.1', 400],
+  ['HEAD * HTTP/1.1', 400],
   ['HEAD /health HTTP/1.1', 200],
   ['HEAD /metrics HTTP/1.1', 200],
   ['HEAD / HTTP/1.1', 200],
@@ -126,6 +129,7 @@ test.each([
   ['PUT / HTTP/1.1', 405],
   ['GET /graphql/stream HTTP/1.1', 410],
   ['PUT /graphql/stream HTTP/1.1', 410],
+  ['OPTIONS /graphql/stream HTTP/1.1', 204],
   ['GET /%2e%2e/health HTTP/1.1', 404],
   ['GET //health HTTP/1.1', 404],
   ['GET /schema.graphql HTTP/1.1', 200],
@@ -170,6 +174,8 @@ describe('a page', () => {
       ['br;q=0, gzip;q=0', undefined],
       ['identity', undefined],
       ['*', 'br'],
+      ['identity;q=0, *', 'br'],
+      ['gzip, identity;q=0', 'gzip'],
     ] as const) {
       const response = await fetch(`${gateway.url}/graphiql/graphiql.js`, {
         headers: { 'accept-encoding': accept },
@@ -178,6 +184,29 @@ describe('a page', () => {
       expect(response.headers.get('vary')).toContain('Accept-Encoding');
       expect(Number(response.headers.get('content-length'))).toBeLessThan(coding ? 1_500_000 : 1e7);
       await response.body?.cancel();
+    }
+  });
+
+  test('is not sent in a coding that its client refuses', async () => {
+    const gateway = await testGateway();
+    for (const path of ['/', '/graphiql/graphiql.js', '/schema.graphql']) {
+      for (const accept of [
+        'identity;q=0',
+        '*;q=0',
+        'identity;q=0, deflate',
+        'br;q=0,gzip;q=0,*;q=0',
+      ]) {
+        const [answer] = await ask(gateway, path, `Accept-Encoding: ${accept}\r\n`);
+        expect([answer?.status, answer?.headers], accept).toEqual([
+          406,
+          expect.stringMatching(/^vary: Accept-Encoding\r?$/im),
+        ]);
+      }
+      const zipped = await fetch(`${gateway.url}${path}`, {
+        headers: { 'accept-encoding': 'gzip, identity;q=0' },
+      });
+      expect([zipped.status, zipped.headers.get('content-encoding')], path).toEqual([200, 'gzip']);
+      expect((await zipped.text()).length).toBeGreaterThan(100);
     }
   });
 
@@ -320,6 +349,31 @@ describe('the origin of a page', () => {
   });
 });
 
+test('a page of an allowed origin can read what has become of /graphql/stream', async () => {
+  const gateway = await testGateway({ CORS_ORIGINS: 'https://app.example.com' });
+  const asked = async (method: string, origin: string, more = '') =>
+    (
+      await raw(
+        gateway,
+        `${method} /graphql/stream HTTP/1.1\r\nHost: x\r\nOrigin: ${origin}\r\n${more}\r\n`,
+      )
+    )[0];
+  const preflight = await asked(
+    'OPTIONS',
+    'https://app.example.com',
+    'Access-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: x-graphql-event-stream-token\r\n',
+  );
+  expect(preflight?.status).toBe(204);
+  expect(preflight?.headers).toMatch(/access-control-allow-methods: .*PUT/i);
+  expect(preflight?.headers).toMatch(/access-control-allow-headers: x-graphql-event-stream-token/i);
+  const gone = await asked('PUT', 'https://app.example.com');
+  expect(gone?.status).toBe(410);
+  expect(gone?.headers).toMatch(/access-control-allow-origin: https:\/\/app.example.com\r\n/i);
+  const other = await asked('PUT', 'https://evil.example');
+  expect(other?.status).toBe(410);
+  expect(other?.headers).not.toMatch(/access-control-allow/i);
+});
+
 describe('a WebSocket', () => {
   const dial = async (gateway: Gateway, path: string, more: string) => {
     const [answer] = await raw(
@@ -343,6 +397,8 @@ describe('a WebSocket', () => {
     ['/graphql', 'Upgrade: websocket\r\n', 400],
     ['/graphql', `Upgrade: websocket\r\n${OFFER}Origin: https://evil.example\r\n`, 403],
     ['/other', `Upgrade: websocket\r\n${OFFER}`, 404],
+    ['/health', `Upgrade: websocket\r\n${OFFER}`, 400],
+    ['/', `Upgrade: websocket\r\n${OFFER}`, 400],
     ['/graphql/stream', `Upgrade: websocket\r\n${OFFER}`, 410],
   ])('at %s with %j is answered with %i and a word', async (path, more, status) => {
     const answer = await dial(await testGateway(), path, more);

@@ -2,6 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { LocalTimeZone } from '../src/contract/local-time.ts';
 import { decodeMessage } from '../src/ime/protocol/decode.ts';
+import {
+  AGGREGATE,
+  ALLOWED_PRICE_RANGE,
+  BEST_LIMIT,
+  CONTRACT_INFO,
+  OPTIONAL_FIELDS,
+} from '../src/ime/protocol/fields.ts';
 import { decimalDigits, wholeDigits } from '../src/ime/protocol/numbers.ts';
 
 describe('a whole number', () => {
@@ -143,4 +150,141 @@ test('what the sister service has besides is read where it is there, and not mis
   const plain = decode('', '');
   expect(plain.ok && plain.missingFields).toBe(0);
   expect(plain.ok && plain.snapshot.raw).toContain('"BestLimit"');
+});
+
+describe('a frame of any numbers that Python may write', () => {
+  /** What stands in the frame for a field, and what is to be read there; a field that is left out has no text. */
+  interface Written {
+    readonly text: string | undefined;
+    readonly whole: string | null;
+    readonly decimal: string | null;
+  }
+  const sign = fc.constantFrom('', '-');
+  const exponentSign = (shift: number) => (shift < 0 ? '' : '+');
+  /** A whole number in every form, and its digits. */
+  const whole = fc
+    .tuple(fc.bigInt({ min: -(10n ** 25n), max: 10n ** 25n }), fc.nat(12), fc.nat(20))
+    .chain(([value, zeros, places]) => {
+      const digits = String(value);
+      const point = digits.length - places;
+      const mantissa =
+        places > 0 && point > (value < 0n ? 1 : 0)
+          ? `${digits.slice(0, point)}.${digits.slice(point)}`
+          : digits;
+      const shift = mantissa === digits ? 0 : places;
+      return fc.constantFrom(
+        [digits, digits],
+        [`${digits}.${'0'.repeat(zeros + 1)}`, digits],
+        [`${mantissa}e${exponentSign(shift)}${String(shift).padStart(2, '0')}`, digits],
+        [`${mantissa}E${shift + zeros}`, String(value * 10n ** BigInt(zeros))],
+      );
+    })
+    .map(([text = '', digits = '']): Written => ({ text, whole: digits, decimal: text }));
+  const zero = fc
+    .tuple(sign, fc.constantFrom('0', '0.0', '0e5', '0.00E-7', '0e999999999'))
+    .map(([minus, text]): Written => ({ text: minus + text, whole: '0', decimal: minus + text }));
+  /** A number with something behind the point that is not zero. */
+  const fraction = fc
+    .tuple(sign, fc.nat(10 ** 9), fc.integer({ min: 1, max: 9 }), fc.nat(8), fc.nat(8))
+    .map(([minus, before, last, zeros, exponent]): Written => {
+      const mantissa = `${minus}${before}.${'0'.repeat(zeros)}${last}`;
+      const text = exponent > 4 ? `${mantissa}e-${String(exponent).padStart(2, '0')}` : mantissa;
+      return { text, whole: null, decimal: text };
+    });
+  const number = fc.oneof(whole, zero, fraction);
+  const quoted = number.map((one): Written => ({ ...one, text: JSON.stringify(one.text) }));
+  const huge = fc
+    .constantFrom('1e999999999', '-2.5E+400')
+    .map((text): Written => ({ text, whole: null, decimal: text }));
+  const none = fc
+    .constantFrom(
+      ...[
+        'NaN',
+        'Infinity',
+        '-Infinity',
+        'null',
+        'true',
+        '[1]',
+        '{"a":1}',
+        '""',
+        '" 1"',
+        '"1,000"',
+      ],
+      ...['"NaN"', '"Infinity"', '"+1"', '".5"', '"5."', '"0x10"', '"۱۲"', undefined],
+    )
+    .map((text): Written => ({ text, whole: null, decimal: null }));
+  const written = fc.oneof(
+    { weight: 6, arbitrary: number },
+    { weight: 2, arbitrary: quoted },
+    { weight: 1, arbitrary: huge },
+    { weight: 3, arbitrary: none },
+  );
+  const sections = {
+    BestLimit: BEST_LIMIT,
+    Aggregate: AGGREGATE,
+    AllowedPriceRange: ALLOWED_PRICE_RANGE,
+    ContractInfo: CONTRACT_INFO,
+  };
+  const fields = Object.entries(sections).flatMap(([section, ofSection]) =>
+    Object.entries(ofSection).flatMap(([ours, [theirs, kind]]) =>
+      kind === 'text' ? [] : [{ section, ours, theirs, kind }],
+    ),
+  );
+  const contract = fc.oneof(
+    fc
+      .bigInt({ min: 0n, max: 10n ** 18n })
+      .chain((id) =>
+        fc.constantFrom([`${id}`, `${id}`], [`${id}.0`, `${id}`], [`"${id}"`, `${id}`]),
+      ),
+    fc.string({ minLength: 1, maxLength: 20 }).map((id) => [JSON.stringify(id), id]),
+  );
+  const timestamp = fc.constantFrom(
+    '2026-05-23T15:10:00',
+    '2026-05-23T15:10:00.000001',
+    '2026-05-23 15:10:00.5',
+    '2026-05-23T11:40:00Z',
+  );
+
+  test('is never lost where it has contract and time; each field has its value, or is null and counted', () => {
+    const zone = new LocalTimeZone('Asia/Tehran');
+    const values = fc.array(written, { minLength: fields.length, maxLength: fields.length });
+    fc.assert(
+      fc.property(contract, timestamp, values, ([id = '', key], time, given) => {
+        const bodies = Object.keys(sections).map((section) => {
+          const members = fields.flatMap((field, place) => {
+            const text = given[place]?.text;
+            return field.section !== section || text === undefined
+              ? []
+              : [`"${field.theirs}": ${text}`];
+          });
+          if (section === 'Aggregate') members.push('"date": "2026-05-23"', '"time": "NaN"');
+          const body = `{${members.join(', ')}}`;
+          return `"${section}": ${section === 'BestLimit' ? `{"1": ${body}}` : body}`;
+        });
+        const frame = `{"channel": "IME Stream", "ContractId": ${id}, "timestamp": "${time}", "data": {${bodies.join(', ')}}}`;
+        const decoded = decodeMessage(Buffer.from(frame), false, 'id', 1, zone);
+        if (!decoded.ok) throw new Error(`lost (${decoded.fault}): ${frame}`);
+        expect(decoded.key).toBe(`id:${key}`);
+        const { snapshot } = decoded;
+        const read: Record<string, object | null | undefined> = {
+          BestLimit: snapshot.bestLimits?.[0],
+          Aggregate: snapshot.aggregate,
+          AllowedPriceRange: snapshot.allowedPriceRange,
+          ContractInfo: snapshot.contractInfo,
+        };
+        let missing = 0;
+        for (const [place, { section, ours, theirs, kind }] of fields.entries()) {
+          const one = given[place];
+          const expected = (kind === 'integer' ? one?.whole : one?.decimal) ?? null;
+          const value = (read[section] as Record<string, unknown>)[ours];
+          expect(value, `${theirs} of ${one?.text}`).toBe(expected);
+          const isLeftOut = one?.text === undefined && OPTIONAL_FIELDS.has(theirs);
+          if (expected === null && !isLeftOut) missing++;
+        }
+        expect(decoded.missingFields).toBe(missing);
+        expect(snapshot.aggregate).toMatchObject({ date: '2026-05-23', time: 'NaN' });
+      }),
+      { numRuns: 500 },
+    );
+  });
 });

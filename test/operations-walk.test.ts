@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { OperationsWalk } from './kit/operations-walk.ts';
+import { MOST_CONNECTIONS, OperationsWalk } from './kit/operations-walk.ts';
 import { RawClient } from './kit/raw.ts';
 import { bearer } from './kit/tokens.ts';
 
@@ -23,8 +23,20 @@ test.each(['jwt', 'keys'] as const)(
       });
       expect(walk.leaks).toEqual([]);
       expect(walk.faults).toEqual([]);
-      // What somebody may use is there to the last of it: five subscriptions, and twelve contracts.
-      const client = await new RawClient(walk.gateway, bearer(await walk.credential())).init();
+      // What each of those who walked may use is there to the last of it.
+      const credentials = await walk.settle();
+      for (const shown of credentials) {
+        const open = Array.from({ length: MOST_CONNECTIONS }, () =>
+          new RawClient(walk.gateway, bearer(shown)).init(),
+        );
+        const clients = await Promise.all(open);
+        expect(clients.map(({ closed }) => closed)).toEqual(clients.map(() => undefined));
+        const last = await new RawClient(walk.gateway, bearer(shown)).init();
+        expect(last.closed?.code).toBe(4429);
+        for (const client of clients) client.socket.close();
+      }
+      const client = await new RawClient(walk.gateway, bearer(credentials[0] as string)).init();
+      // Five subscriptions, and twelve contracts.
       for (let id = 1; id <= 6; id++) {
         const names = id <= 4 ? `"a${id}" "b${id}"` : `"c${id}" "c${id + 2}"`;
         const most = id === 5 ? `${names} "x" "y"` : names;

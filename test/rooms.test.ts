@@ -10,7 +10,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['.'],
   ['app'],
   ['http', 'websocket', 'simulator', 'ime'],
-  ['pages', 'operation', 'ime/refusals'],
+  ['pages', 'operation', 'listener', 'ime/refusals'],
   ['fanout', 'render', 'ime/pool'],
   ['schema', 'ime/sockets'],
   ['ime/credentials'],
@@ -24,6 +24,7 @@ const APART = ['board'];
 /** Where rooms know less than their floor would let them. */
 const NEVER: Readonly<Record<string, readonly string[]>> = {
   operation: ['fanout', 'ime', 'config'],
+  listener: ['fanout', 'render', 'schema', 'hub', 'ime'],
   fanout: ['render', 'schema', 'access', 'config'],
   hub: ['config', 'access'],
   schema: ['ime', 'config'],

@@ -1,7 +1,8 @@
 /**
  * The long runs: `npm run soak -- --minutes 30 --seed 1` walks at random and then reports whether
  * anything is left; `npm run soak -- --faults` measures the faults that take a minute and more;
- * `npm run soak -- --operations 30` has operations refused, raced and aborted for so many minutes.
+ * `npm run soak -- --operations 30` has operations refused, raced and aborted for so many minutes;
+ * `npm run soak -- --renewal 120` has tokens of 12 s renewed, and their sockets cut, for so many seconds.
  */
 import { parseArgs } from 'node:util';
 import { createClient } from 'graphql-ws';
@@ -12,6 +13,7 @@ import { LocalTimeZone } from '../src/contract/local-time.ts';
 import { createLog } from '../src/observability/log.ts';
 import { Exchange } from '../src/simulator/exchange.ts';
 import { OperationsWalk } from './kit/operations-walk.ts';
+import { renewal } from './kit/renewal.ts';
 import { Walk } from './kit/walk.ts';
 
 const { values } = parseArgs({
@@ -20,6 +22,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     faults: { type: 'boolean', default: false },
     operations: { type: 'string' },
+    renewal: { type: 'string' },
   },
 });
 
@@ -221,9 +224,19 @@ async function operations(minutes: number, seed: number): Promise<void> {
   }
 }
 
+async function renewals(forSeconds: number): Promise<void> {
+  const figures = await renewal(forSeconds);
+  say(JSON.stringify(figures));
+  within('updates lost', figures.lost, 0);
+  within('updates that came twice', figures.twice, 0);
+  within('updates out of order', figures.outOfOrder, 0);
+  within('updates that were not LIVE', figures.notLive, 0);
+}
+
 try {
   if (values.operations !== undefined)
     await operations(Number(values.operations), Number(values.seed));
+  else if (values.renewal !== undefined) await renewals(Number(values.renewal));
   else if (values.faults) await faults();
   else await walk(Number(values.minutes), Number(values.seed));
   say('all as it should be');

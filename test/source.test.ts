@@ -1,16 +1,8 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
-import type { ContractSink } from '../src/hub/source.ts';
-import { Authorization } from '../src/ime/credentials/authorization.ts';
-import { FurtherHeaders } from '../src/ime/credentials/further-headers.ts';
-import { GivenToken } from '../src/ime/credentials/given-token.ts';
-import { imeBaseUrl } from '../src/ime/protocol/endpoints.ts';
-import { Upstream, type UpstreamMachine } from '../src/ime/sockets/upstream.ts';
-import { ImeSource } from '../src/ime/source.ts';
 import { type Clock, systemClock } from '../src/lib/clock.ts';
-import { createLog } from '../src/observability/log.ts';
-import { RepeatLimit } from '../src/observability/repeat-limit.ts';
 import { names, snapshotOf, TEHRAN, TestExchange, until } from './kit/gateway.ts';
+import { imeSource } from './kit/ime-source.ts';
 import { ManualClock } from './kit/manual-clock.ts';
 import { ScriptedSource } from './kit/scripted-source.ts';
 import { RecordingSink, sourceSuite } from './kit/source-suite.ts';
@@ -39,26 +31,6 @@ function countingClock(): Clock & { timers(): number } {
       ),
     setInterval: (run, ms) => track(() => systemClock.setInterval(run, ms)),
   };
-}
-
-function imeSource(url: string, sink: ContractSink, machine: UpstreamMachine): ImeSource {
-  const log = createLog('silent');
-  const upstream = new Upstream(
-    {
-      base: imeBaseUrl(url),
-      maxContractsPerSocket: 100,
-      maxUrlBytes: 3_900,
-      pingIntervalMs: 5_000,
-      pingTimeoutMs: 5_000,
-    },
-    new GivenToken(undefined, undefined, new FurtherHeaders(undefined, log), log),
-    new Authorization('auto', log),
-    TEHRAN,
-    log,
-    new RepeatLimit(10_000),
-    machine,
-  );
-  return new ImeSource(upstream, sink);
 }
 
 sourceSuite('IME', async (sink) => {

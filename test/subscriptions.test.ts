@@ -157,7 +157,7 @@ test('a contract whose messages cannot be read says so once, and goes on with th
   await inbox.until(({ values }) => values.length === 4, 'it is told after it');
   expect(gateway.report().reasons).toEqual([]);
   expect(gateway.report().upstream.problems).toEqual([
-    'The messages of 1 contracts cannot be read.',
+    'The messages of 1 contract cannot be read.',
   ]);
   market.publish('name:A', 2);
   await inbox.until(({ values }) => values.length === 5, 'it goes on');

@@ -52,6 +52,7 @@ export class JwtAuthenticator implements Authenticator {
   /** When the keys could not be fetched last, by the monotonic clock, and why. */
   #outage: { readonly atMs: number; readonly reason: string } | undefined;
   readonly #algorithms: string[];
+  /** Those that were verified, and until when they are believed, by the monotonic clock. */
   readonly #verified = new RecentMap<string, { principal: Principal; untilMs: number }>(
     MOST_REMEMBERED,
   );
@@ -68,12 +69,16 @@ export class JwtAuthenticator implements Authenticator {
   async authenticate(token: string | undefined): Promise<Principal> {
     if (token === undefined) throw new AccessRefused('An access token is needed.');
     const credential = createHash('sha256').update(token).digest('base64');
-    const nowMs = Date.now();
     const known = this.#verified.get(credential);
-    if (known !== undefined && known.untilMs > nowMs) return known.principal;
+    if (
+      known !== undefined &&
+      known.untilMs > performance.now() &&
+      (known.principal.expiresAtMs ?? Number.POSITIVE_INFINITY) > Date.now()
+    ) {
+      return known.principal;
+    }
     const principal = this.#principal(await this.#verify(token), credential);
-    const untilMs = Math.min(nowMs + REMEMBERED_MS, principal.expiresAtMs ?? Number.MAX_VALUE);
-    this.#verified.set(credential, { principal, untilMs });
+    this.#verified.set(credential, { principal, untilMs: performance.now() + REMEMBERED_MS });
     return principal;
   }
 

@@ -1,3 +1,5 @@
+import { type Clock, systemClock } from '../lib/clock.ts';
+import { type Due, DueQueue } from '../lib/due-queue.ts';
 import type { Principal } from './principal.ts';
 import { AccessRefused } from './refused.ts';
 
@@ -32,7 +34,7 @@ export class Session {
   current(look: (principal: Principal) => Principal | undefined): Principal {
     if (this.#ended !== undefined) throw new AccessRefused(this.#ended);
     const { expiresAtMs } = this.#principal;
-    if (expiresAtMs !== undefined && expiresAtMs <= Date.now()) {
+    if (expiresAtMs !== undefined && expiresAtMs <= this.#sessions.clock.nowMs()) {
       throw new AccessRefused('The token has expired.');
     }
     const now = look(this.#principal);
@@ -44,6 +46,7 @@ export class Session {
   /** The same somebody with another token. */
   renew(principal: Principal): void {
     this.#principal = principal;
+    this.#sessions.renewed(this);
   }
 
   /**
@@ -79,29 +82,43 @@ export class Session {
   }
 }
 
-/** How often it is looked who has expired, in milliseconds. */
-const LOOK_INTERVAL_MS = 250;
+/** Sessions that expire within so many milliseconds end together. */
+const EVEN_MS = 50;
+/** The time of day may be set: after so many milliseconds at most it is looked at again. */
+const MOST_WAIT_MS = 30_000;
 
-/** Every session that somebody waits for the end of. One timer serves all, and only while there are any. */
+/** Every session that somebody waits for the end of: what expires later costs nothing until then. */
 export class Sessions {
-  readonly #watched = new Set<Session>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly clock: Clock;
+  readonly #watched = new Map<Session, Due | undefined>();
+  readonly #expiring: DueQueue;
 
   /** @param failed told of a listener that throws when it is told of a session's end */
-  constructor(readonly failed: (error: unknown) => void) {}
+  constructor(
+    readonly failed: (error: unknown) => void,
+    clock: Clock = systemClock,
+  ) {
+    this.clock = clock;
+    this.#expiring = new DueQueue(EVEN_MS, failed, clock);
+  }
 
   /** Looks after a session. */
   watch(session: Session): void {
-    this.#watched.add(session);
-    this.#timer ??= setInterval(() => this.#endExpired(), LOOK_INTERVAL_MS);
+    if (!this.#watched.has(session)) this.#await(session);
+  }
+
+  /** A session has another principal, or another token. */
+  renewed(session: Session): void {
+    if (this.#watched.has(session)) this.#await(session);
   }
 
   /** Nobody waits for its end any more. */
   unwatch(session: Session): void {
+    const due = this.#watched.get(session);
+    if (due !== undefined) this.#expiring.drop(due);
     this.#watched.delete(session);
-    if (this.#watched.size > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    // Nothing is left to be woken for.
+    if (this.#watched.size === 0) this.#expiring.close();
   }
 
   /**
@@ -109,7 +126,7 @@ export class Sessions {
    * contracts now, end.
    */
   recheck(look: (principal: Principal) => Principal | undefined): void {
-    for (const session of [...this.#watched]) {
+    for (const session of [...this.#watched.keys()]) {
       const { principal } = session;
       const now = look(principal);
       const same =
@@ -122,15 +139,29 @@ export class Sessions {
   /** Forgets every session and ends the timer. */
   close(): void {
     this.#watched.clear();
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    this.#expiring.close();
   }
 
-  #endExpired(): void {
-    const nowMs = Date.now();
-    for (const session of [...this.#watched]) {
-      const { expiresAtMs } = session.principal;
-      if (expiresAtMs !== undefined && expiresAtMs <= nowMs) session.end('The token has expired.');
+  #await(session: Session): void {
+    const before = this.#watched.get(session);
+    if (before !== undefined) this.#expiring.drop(before);
+    const { expiresAtMs } = session.principal;
+    if (expiresAtMs === undefined) {
+      this.#watched.set(session, undefined);
+      return;
+    }
+    const leftMs = Math.max(0, Math.min(expiresAtMs - this.clock.nowMs(), MOST_WAIT_MS));
+    const due = { dueMs: this.clock.monotonicMs() + leftMs, run: () => this.#look(session) };
+    this.#watched.set(session, due);
+    this.#expiring.add(due);
+  }
+
+  #look(session: Session): void {
+    const { expiresAtMs } = session.principal;
+    if (expiresAtMs !== undefined && expiresAtMs <= this.clock.nowMs()) {
+      session.end('The token has expired.');
+    } else {
+      this.#await(session);
     }
   }
 }

@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import type { Config } from '../config/command-line.ts';
 import { contractKey } from '../contract/key.ts';
-import { ClientAddresses } from '../http/client-address.ts';
 import { GraphqlEndpoint } from '../http/graphql-endpoint.ts';
 import { GatewayServer } from '../http/server.ts';
 import { ContractHub } from '../hub/hub.ts';
@@ -11,7 +10,8 @@ import { Authorization } from '../ime/credentials/authorization.ts';
 import { imeBaseUrl } from '../ime/protocol/endpoints.ts';
 import { Upstream } from '../ime/sockets/upstream.ts';
 import { ImeSource } from '../ime/source.ts';
-import { systemClock } from '../lib/clock.ts';
+import { guardedClock, systemClock } from '../lib/clock.ts';
+import { ClientAddresses } from '../listener/client-address.ts';
 import type { Logger } from '../observability/log.ts';
 import { RepeatLimit } from '../observability/repeat-limit.ts';
 import { openTelemetry } from '../observability/tracing.ts';
@@ -29,7 +29,7 @@ import { createAccess } from './create-access.ts';
 import { createCredentials } from './create-credentials.ts';
 import { Metrics, type ServerReport } from './metrics.ts';
 
-/** How often equal faults of the upstream are logged, in milliseconds. */
+/** How often equal faults are logged, in milliseconds. */
 const REPEAT_INTERVAL_MS = 10_000;
 /** How many contracts the first documents in GraphiQL name. */
 const EXAMPLES = 2;
@@ -52,8 +52,12 @@ export interface Gateway {
   report(): GatewayReport;
   /** Reads every file that a setting names anew; no client is touched. */
   reload(): void;
-  /** Stops: clients are closed so that they come back, then the upstream. Nothing is left afterwards. */
-  close(): Promise<void>;
+  /**
+   * Stops: clients are closed so that they come back, then the upstream. Nothing is left afterwards.
+   *
+   * @param drainMs over how long clients are closed, in milliseconds; by default DRAIN_MS
+   */
+  close(drainMs?: number): Promise<void>;
 }
 
 /**
@@ -70,7 +74,12 @@ export async function startGateway(
   const startedAtMs = Date.now();
   const runsSinceMs = performance.now();
   const zone = config.IME_TIME_ZONE;
-  const hub = new ContractHub(config.IME_LINGER_MS, systemClock, log);
+  const repeats = new RepeatLimit(REPEAT_INTERVAL_MS);
+  const clock = guardedClock(systemClock, (error) => {
+    const held = repeats.pass('timer');
+    if (held !== undefined) log.error({ error, held }, 'what a timer was to do has failed');
+  });
+  const hub = new ContractHub(config.IME_LINGER_MS, clock, log);
   const trustedDocuments =
     config.TRUSTED_DOCUMENTS === undefined
       ? undefined
@@ -79,7 +88,7 @@ export async function startGateway(
   const tracing = await openTelemetry(VERSION);
   const simulator = config.IME_URL === undefined ? embeddedSimulator(config) : undefined;
   const base = imeBaseUrl(config.IME_URL ?? (await simulator?.listen(0)) ?? '');
-  const credentials = createCredentials(config, base, systemClock, log);
+  const credentials = createCredentials(config, base, clock, log);
   const upstream = new Upstream(
     {
       base,
@@ -92,7 +101,8 @@ export async function startGateway(
     new Authorization(config.IME_AUTHORIZATION, log),
     zone,
     log,
-    new RepeatLimit(REPEAT_INTERVAL_MS),
+    repeats,
+    { clock },
   );
   const source: ContractSource = new ImeSource(upstream, hub);
   hub.connect(source);
@@ -142,14 +152,14 @@ export async function startGateway(
     origins: config.CORS_ORIGINS,
     compression: config.WS_COMPRESSION === 'on',
     slowReaders: { bufferBytes: config.CLIENT_BUFFER_BYTES, stallMs: config.CLIENT_STALL_MS },
-    drainMs: config.DRAIN_MS,
     graphiql: config.GRAPHIQL === 'on',
     simulated: simulator !== undefined,
     exampleNames: (simulator?.busiestNames ?? config.IME_PINNED_NAMES).slice(0, EXAMPLES),
     report,
     readiness: async () => {
       const reasons = await source.check();
-      return { ready: reasons.length === 0, reasons };
+      // What keeps some contracts from being served is said here too, though the gateway does its job.
+      return { ready: reasons.length === 0, reasons, problems: source.report().problems };
     },
     flushed: (seconds: number) => metrics.flushed(seconds),
     metrics: () => metrics.read(),
@@ -193,7 +203,7 @@ export async function startGateway(
   });
   const reload = () => {
     log.info('reading files anew');
-    credentials.reread();
+    credentials.retry();
     access.reload();
     if (config.TRUSTED_DOCUMENTS === undefined) return;
     try {
@@ -202,8 +212,8 @@ export async function startGateway(
       log.error({ error }, 'TRUSTED_DOCUMENTS cannot be used; the last ones stay');
     }
   };
-  const close = async () => {
-    await server.close();
+  const close = async (drainMs: number = config.DRAIN_MS) => {
+    await server.close(drainMs);
     access.close();
     hub.close();
     source.close();

@@ -104,7 +104,7 @@ export class FanOut {
 
   /** Something of a connection has thrown: it is ended, and the others go on. */
   failed(connection: TickMember, error: unknown): void {
-    this.#log.error({ error }, 'a connection failed while it was written to, and is ended');
+    this.#log.error({ error }, 'a connection failed, and is ended');
     try {
       connection.fail();
     } catch (second) {

@@ -4,7 +4,9 @@ import type { GraphQLSchema } from 'graphql';
 import { AccessRefused, AccessUnavailable } from '../access/refused.ts';
 import type { Session } from '../access/session.ts';
 import { tokenOfHeaders } from '../access/shown-token.ts';
+import type { ClientAddresses } from '../listener/client-address.ts';
 import type { Admission } from '../operation/admission.ts';
+import type { AnswerReader } from '../operation/answer-budget.ts';
 import type { Asker, OperationGateway } from '../operation/operation-context.ts';
 import { RefusalLog } from '../operation/refusal-log.ts';
 import { SnapshotAnswers } from '../operation/snapshot-answers.ts';
@@ -12,12 +14,14 @@ import type { FieldTexts } from '../render/field-texts.ts';
 import { preferredMediaType } from './accept.ts';
 import { RESULT_TYPES, sendRefusal } from './answers.ts';
 import { ClientGone, readBody } from './body.ts';
-import type { ClientAddresses } from './client-address.ts';
 import { checkRequestForm, readGraphqlRequest } from './graphql-request.ts';
 import { HttpFault } from './http-fault.ts';
 import { HttpRates } from './request-rates.ts';
 import { HttpStreams } from './streams.ts';
 import { createHttpGraphql } from './yoga.ts';
+
+/** An answer that is short, in characters. */
+const MOST_SHORT = 4_096;
 
 /** What GraphQL over HTTP needs of the gateway. */
 export interface HttpGraphqlGateway extends OperationGateway {
@@ -31,6 +35,7 @@ interface Visit {
   readonly address: string;
   readonly requestId: string;
   readonly asker: Asker;
+  readonly reader: AnswerReader;
 }
 
 /** Who asks by a request; a class for the reason that `OperationContext` gives. */
@@ -116,7 +121,8 @@ export class GraphqlEndpoint {
     const session = await access.authenticate(tokenOfHeaders(request.headers), address);
     access.operation(session.principal, address);
     const asker = new HttpAsker(() => access.current(session), requestId, response);
-    return { session, address, requestId, asker };
+    const reader = { principal: session.principal, address };
+    return { session, address, requestId, asker, reader };
   }
 
   async #serve(
@@ -125,12 +131,17 @@ export class GraphqlEndpoint {
     body: string | undefined,
     visit: Visit,
   ): Promise<void> {
-    const { asker } = visit;
+    const { asker, reader } = visit;
     const type = preferredMediaType(request.headers.accept, RESULT_TYPES);
     const read = () => readGraphqlRequest(request, body);
     if (type !== undefined) {
+      this.#admission.answers.check(reader);
       const text = this.#snapshots.answer(body ?? `GET ${request.url}`, read, asker);
       if (text !== undefined) {
+        // What one connection takes at once is not worth being counted.
+        if (text.length > MOST_SHORT || response.socket === null) {
+          response.once('close', this.#admission.answers.take(reader, text.length));
+        }
         this.#trace(response, visit, 'http');
         sendResult(response, type, text);
         return;
@@ -147,9 +158,15 @@ export class GraphqlEndpoint {
     }
     this.#trace(response, visit, 'http');
     // An answer that nobody reads is in flight until its client has gone.
-    const giveBack = this.#gateway.access.begin(visit.session.principal);
+    const giveBack = this.#gateway.access.begin(reader.principal);
     response.once('close', giveBack);
-    if (response.destroyed) giveBack();
+    response.once('close', this.#admission.answers.take(reader, admitted.mostBytes));
+    const planned = type && (await admitted.answer(this.#gateway.log));
+    if (response.destroyed) return;
+    if (type !== undefined && planned !== undefined) {
+      sendResult(response, type, planned);
+      return;
+    }
     // Without a body of its own to a HEAD, but otherwise as a GET.
     if (request.method === 'HEAD') request.method = 'GET';
     await this.#yoga(request, response, { admitted });
@@ -182,9 +199,11 @@ export class GraphqlEndpoint {
 }
 
 function sendResult(response: ServerResponse, type: string, text: string): void {
+  // A long text that has to wait is kept once this way, not as text and as bytes.
+  const body = text.length > MOST_SHORT ? Buffer.from(text) : text;
   response.writeHead(200, {
     'content-type': `${type}; charset=utf-8`,
-    'content-length': Buffer.byteLength(text),
+    'content-length': Buffer.byteLength(body),
   });
-  response.end(text);
+  response.end(body);
 }

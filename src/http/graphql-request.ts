@@ -20,6 +20,7 @@ export function checkRequestForm({ method, headers }: IncomingMessage): void {
     throw new HttpFault(405, message, { allow: METHODS });
   }
   const coding = headers['content-encoding']?.trim().toLowerCase();
+  if (coding === undefined && headers['content-type'] === 'application/json') return;
   if (coding !== undefined && coding !== '' && coding !== 'identity') {
     throw new HttpFault(415, 'expected a body without content-encoding', {
       'accept-encoding': 'identity',

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { ClientAddresses } from './client-address.ts';
+import type { ClientAddresses } from '../listener/client-address.ts';
 import { METHODS } from './graphql-request.ts';
 
 const PREFLIGHT_MAX_AGE_S = 600;
@@ -39,8 +39,12 @@ export class Origins {
     return request.headers['sec-fetch-mode'] === 'navigate' || this.#allowed.has('*');
   }
 
-  /** The headers that let a page of another origin read the answer. */
-  headers(request: IncomingMessage): Record<string, string> {
+  /**
+   * The headers that let a page of another origin read the answer.
+   *
+   * @param methods those that a page may ask with, as headers list them
+   */
+  headers(request: IncomingMessage, methods = METHODS): Record<string, string> {
     const { origin } = request.headers;
     const isPreflight = request.method === 'OPTIONS';
     const vary = {
@@ -53,7 +57,7 @@ export class Origins {
       'access-control-allow-origin': origin,
       'access-control-expose-headers': 'retry-after, x-request-id',
       ...(isPreflight && {
-        'access-control-allow-methods': METHODS,
+        'access-control-allow-methods': methods,
         'access-control-max-age': String(PREFLIGHT_MAX_AGE_S),
         ...(asked !== '' && { 'access-control-allow-headers': asked }),
       }),

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { RateLimit } from '../access/rate.ts';
 import { RecentMap } from '../lib/recent-map.ts';
-import type { ClientAddresses } from './client-address.ts';
+import type { ClientAddresses } from '../listener/client-address.ts';
 
 /** How many addresses are remembered: those that were silent longest are forgotten first. */
 const MOST_ADDRESSES = 10_000;

@@ -14,7 +14,7 @@ import { GRAPHQL_PATH } from './yoga.ts';
 export type Answer = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
 /** Where graphql-sse's single-connection mode once was. */
-const REMOVED_PATH = '/graphql/stream';
+export const REMOVED_PATH = '/graphql/stream';
 /** What `/graphql` has for whoever asks, the page last: who takes anything gets JSON. */
 const GRAPHQL_TYPES = [...RESULT_TYPES, 'text/event-stream', 'multipart/mixed', 'text/html'];
 
@@ -32,22 +32,26 @@ export interface RouteGateway {
   metrics(): Promise<{ readonly type: string; readonly text: string }>;
 }
 
-/**
- * Everything that is served, by path.
- *
- * @param graphql answers GraphQL itself
- * @param ready answers whether the gateway can do its job
- */
+/** What is answered elsewhere. */
+export interface OtherAnswers {
+  /** Answers GraphQL itself. */
+  readonly graphql: Answer;
+  /** Answers whether the gateway can do its job. */
+  readonly ready: Answer;
+  /** Says what has taken the place of what was at {@link REMOVED_PATH}. */
+  readonly removed: Answer;
+}
+
+/** Everything that is served, by path. */
 export function routeTable(
   gateway: RouteGateway,
   schema: GraphQLSchema,
-  graphql: Answer,
-  ready: Answer,
+  { graphql, ready, removed }: OtherAnswers,
 ): ReadonlyMap<string, Answer> {
   const { documentLimits, metrics } = gateway;
   const routes = new Map<string, Answer>([
     [GRAPHQL_PATH, gateway.graphiql ? withGraphiql(gateway, graphql) : graphql],
-    [REMOVED_PATH, answerRemoved],
+    [REMOVED_PATH, removed],
     ...pages(gateway),
     ['/health', reading((_request, response) => sendJson(response, 200, { status: 'ok' }))],
     ['/ready', reading(ready)],
@@ -110,9 +114,4 @@ function reading(answer: Answer): Answer {
     if (request.method === 'OPTIONS') response.writeHead(204).end();
     else sendJson(response, 405, { error: 'expected one of the methods GET and HEAD' });
   };
-}
-
-function answerRemoved(_request: IncomingMessage, response: ServerResponse): void {
-  const error = `Gone: use ${GRAPHQL_PATH}, with server-sent events in graphql-sse's distinct connections mode, a WebSocket, or multipart/mixed.`;
-  sendJson(response, 410, { error });
 }

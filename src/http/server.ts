@@ -1,45 +1,29 @@
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-  STATUS_CODES,
-} from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { GraphQLSchema } from 'graphql';
+import { endWithSocket } from '../lib/end-with-socket.ts';
+import { normalizeTarget } from '../lib/request-target.ts';
 import { spreadOver } from '../lib/spread-over.ts';
+import type { ClientAddresses } from '../listener/client-address.ts';
+import { HttpListener } from '../listener/http-listener.ts';
 import { SAFE_HEADERS } from '../pages/safe-headers.ts';
 import { codedError } from '../schema/coded-error.ts';
 import { sendJson, sendRefusal } from './answers.ts';
-import type { ClientAddresses } from './client-address.ts';
 import type { GraphqlEndpoint, HttpGraphqlGateway } from './graphql-endpoint.ts';
 import { METHODS } from './graphql-request.ts';
 import { Origins } from './origins.ts';
-import { answerWithoutUpgrade, asksForWebSocket } from './other-upgrade.ts';
-import { normalizeTarget } from './request-target.ts';
-import { type Answer, type RouteGateway, routeTable } from './routes.ts';
-import { UnreadAnswers } from './unread-answers.ts';
+import { type Answer, REMOVED_PATH, type RouteGateway, routeTable } from './routes.ts';
 import { GRAPHQL_PATH } from './yoga.ts';
 
-/** How long requests are given to be answered once the server closes. */
-const CLOSE_TIMEOUT_MS = 1_000;
-/** How long a client may take for its headers, and for the whole request. */
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
-/** How often it is looked who takes longer. */
-const TIMEOUT_LOOK_MS = 1_000;
-/** Longer than proxies keep connections without a request: theirs must not be closed under one. */
-const KEEP_ALIVE_TIMEOUT_MS = 65_000;
-/** Connections beyond those that are counted: short requests, and those that wait to be refused. */
-const SPARE_CONNECTIONS = 1_000;
+/** What is at {@link REMOVED_PATH} now, and what it was once asked with. */
+const REMOVED = `Gone: use ${GRAPHQL_PATH}, with server-sent events in graphql-sse's distinct connections mode, a WebSocket, or multipart/mixed.`;
+const REMOVED_METHODS = `${METHODS}, PUT, DELETE`;
 
 /** What the server needs of the gateway. */
 export interface ServerGateway extends HttpGraphqlGateway, RouteGateway {
   /** Origins of other pages that may use the gateway. */
   readonly origins: readonly string[];
-  /** Over how long connections are closed at a stop, in milliseconds. */
-  readonly drainMs: number;
   /** Whether the gateway can do its job, and why not. */
   readiness(): Promise<{ readonly ready: boolean; readonly reasons: readonly string[] }>;
 }
@@ -49,22 +33,19 @@ export interface Upgrader {
   /** The subprotocol that a client must offer. */
   readonly subprotocol: string;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, address: string): void;
-  /** Closes every connection so that its client comes back. */
-  close(): Promise<void>;
+  /** Closes every connection so that its client comes back, spread over a time in milliseconds. */
+  close(drainMs: number): Promise<void>;
 }
 
 /** The gateway's one HTTP server: GraphQL on every transport, its pages, and what operators ask. */
 export class GatewayServer {
   readonly #gateway: ServerGateway;
-  readonly #http: Server;
+  readonly #listener: HttpListener;
   readonly #webSockets: Upgrader;
   readonly #endpoint: GraphqlEndpoint;
   readonly #origins: Origins;
   readonly #addresses: ClientAddresses;
   readonly #routes: ReadonlyMap<string, Answer>;
-  readonly #unread: UnreadAnswers;
-  /** The latest response of each connection; what holds it is set once, for each request would cost. */
-  readonly #latest = new WeakMap<Duplex, { response: ServerResponse | undefined }>();
   #draining = false;
 
   constructor(
@@ -78,72 +59,66 @@ export class GatewayServer {
     this.#endpoint = endpoint;
     this.#webSockets = webSockets;
     this.#addresses = addresses;
-    this.#unread = new UnreadAnswers(gateway.slowReaders.stallMs);
     this.#origins = new Origins(gateway.origins, addresses);
-    this.#routes = routeTable(
-      gateway,
-      schema,
-      (request, response) => this.#graphql(request, response),
-      (_request, response) => this.#ready(response),
-    );
-    const timeouts = {
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-      connectionsCheckingInterval: TIMEOUT_LOOK_MS,
-    };
-    this.#http = createServer(timeouts, (request, response) => this.#answer(request, response));
-    this.#http.maxConnections = gateway.access.limits.connections + SPARE_CONNECTIONS;
-    this.#http.on('connection', (socket) => {
-      if (!this.#latest.has(socket)) this.#latest.set(socket, { response: undefined });
+    this.#routes = routeTable(gateway, schema, {
+      graphql: (request, response) => this.#graphql(request, response),
+      ready: (_request, response) => this.#ready(response),
+      removed: (request, response) => this.#removed(request, response),
     });
-    this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+    const { access, log, slowReaders } = gateway;
+    this.#listener = new HttpListener(
+      {
+        limits: access.limits,
+        addresses,
+        log,
+        stallMs: slowReaders.stallMs,
+        refused: (limit) => access.hits[limit]++,
+      },
+      {
+        answer: (request, response) => this.#answer(request, response),
+        upgrade: (request, socket, head) => this.#upgrade(request, socket, head),
+      },
+    );
   }
 
   /** How many answers were cut because their client took nothing. */
   get cut(): number {
-    return this.#unread.cut;
+    return this.#listener.cut;
   }
 
   /**
    * Listens. @returns the address that was bound
    * @throws where the address cannot be had
    */
-  async listen(port: number, host: string): Promise<AddressInfo> {
-    await new Promise<void>((resolve, reject) => {
-      this.#http.once('error', reject);
-      this.#http.listen(port, host, resolve);
-    });
-    return this.#http.address() as AddressInfo;
+  listen(port: number, host: string): Promise<AddressInfo> {
+    return this.#listener.listen(port, host);
   }
 
   /**
    * Takes no new connections of clients, closes those there are, spread over the drain time, so that
    * clients come back elsewhere, and ends. Until then operators are answered.
+   *
+   * @param drainMs the drain time, in milliseconds
    */
-  async close(): Promise<void> {
+  async close(drainMs: number): Promise<void> {
     this.#draining = true;
     // A stream that is completed is over for its client; one that breaks is taken up again.
     const streams = [...this.#endpoint.streams.open];
     await Promise.all([
-      this.#webSockets.close(),
-      spreadOver(this.#gateway.drainMs, streams, (response) => response.destroy()),
+      this.#webSockets.close(drainMs),
+      spreadOver(drainMs, streams, (response) => response.destroy()),
     ]);
-    const closed = new Promise((resolve) => this.#http.close(resolve));
-    this.#http.closeIdleConnections();
-    const timer = setTimeout(() => this.#http.closeAllConnections(), CLOSE_TIMEOUT_MS);
-    await closed;
-    clearTimeout(timer);
-    this.#unread.close();
+    await this.#listener.close();
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    const latest = this.#latest.get(request.socket);
-    if (latest !== undefined) latest.response = response;
+    if (response.socket === null) endWithSocket(response);
     for (const [name, value] of Object.entries(SAFE_HEADERS)) response.setHeader(name, value);
     const path = normalizeTarget(request);
     if (path === '*') {
-      response.writeHead(204, { allow: METHODS }).end();
+      // The server as a whole, of which nothing else can be asked. Source: RFC 9110, section 9.3.7.
+      if (request.method === 'OPTIONS') response.writeHead(204, { allow: METHODS }).end();
+      else sendJson(response, 400, { error: 'expected a path, got *, which is for OPTIONS' });
       return;
     }
     const answer = this.#routes.get(path);
@@ -152,12 +127,20 @@ export class GatewayServer {
       return;
     }
     Promise.resolve(answer(request, response))
-      .then(() => this.#unread.watch(request.socket, response))
+      .then(() => this.#listener.watch(response, request))
       .catch((error: unknown) => {
         this.#gateway.log.error({ error }, 'a request failed');
         if (response.headersSent) response.destroy();
         else sendJson(response, 500, { error: 'The gateway failed to answer this.' });
       });
+  }
+
+  /** A page is told as well, whatever it asks with. */
+  #removed(request: IncomingMessage, response: ServerResponse): void {
+    const headers = this.#origins.headers(request, REMOVED_METHODS);
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    if (request.method === 'OPTIONS') response.writeHead(204, { allow: REMOVED_METHODS }).end();
+    else sendJson(response, 410, { error: REMOVED });
   }
 
   async #graphql(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -180,26 +163,12 @@ export class GatewayServer {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (!asksForWebSocket(request)) {
-      const answer = () => answerWithoutUpgrade(this.#http, request, socket, head);
-      const before = this.#latest.get(request.socket)?.response;
-      // What was asked before on the same connection is answered first.
-      if (before === undefined || before.closed) answer();
-      else {
-        // Until then nobody else hears of the connection's faults.
-        const ignore = () => {};
-        socket.on('error', ignore);
-        before.once('close', () => {
-          socket.off('error', ignore);
-          answer();
-        });
-      }
-      return;
-    }
     const path = normalizeTarget(request);
     const { subprotocol } = this.#webSockets;
-    if (path !== GRAPHQL_PATH && this.#routes.has(path)) {
-      refuseUpgrade(socket, 410, `There are no WebSockets here; they are at ${GRAPHQL_PATH}.`);
+    if (path === REMOVED_PATH) {
+      refuseUpgrade(socket, 410, REMOVED);
+    } else if (path !== GRAPHQL_PATH && this.#routes.has(path)) {
+      refuseUpgrade(socket, 400, `There are no WebSockets here; they are at ${GRAPHQL_PATH}.`);
     } else if (path !== GRAPHQL_PATH) {
       refuseUpgrade(socket, 404, `WebSockets are at ${GRAPHQL_PATH}.`);
     } else if (this.#draining) {

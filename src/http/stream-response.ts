@@ -91,8 +91,8 @@ export class StreamResponse {
 
   /** Waits until the client has read what was written, or takes nothing for too long. */
   async #drained(): Promise<void> {
-    const { socket } = this.#response;
-    if (socket === null) return;
+    // Behind another response in a pipeline it has no socket of its own yet.
+    const { socket } = this.#response.req;
     const watch = new ReadingWatch(socket, performance.now());
     while (this.#state === 'open' && this.#response.writableNeedDrain) {
       await new Promise<void>((resolve) => {

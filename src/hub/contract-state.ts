@@ -6,6 +6,7 @@ import {
 } from '../contract/contract-status.ts';
 import type { ContractKey } from '../contract/key.ts';
 import { type Snapshot, withKnownSections } from '../contract/snapshot.ts';
+import { KeptShare } from './kept-share.ts';
 import { ObjectTexts } from './object-texts.ts';
 import { cursorOf, ORIGIN, type Position } from './position.ts';
 import type { NewState } from './source.ts';
@@ -42,10 +43,13 @@ export class ContractState implements ContractFacts {
   renderings: Map<number, unknown> | undefined = undefined;
   /** How much that is. */
   renderingBytes = 0;
+  /** How much of that is kept. */
+  readonly share: KeptShare;
   #texts: ObjectTexts | undefined;
 
-  constructor(key: ContractKey, facts: ContractFacts) {
+  constructor(key: ContractKey, facts: ContractFacts, share: KeptShare = KeptShare.WHOLE) {
     this.key = key;
+    this.share = share;
     this.status = facts.status;
     this.statusSinceMs = facts.statusSinceMs;
     this.statusReason = facts.statusReason;
@@ -61,33 +65,35 @@ export class ContractState implements ContractFacts {
 
   /** What has been written of this state's fields, and of what is below it. It goes with the state. */
   get texts(): ObjectTexts {
-    this.#texts ??= new ObjectTexts(this);
+    this.#texts ??= new ObjectTexts(this, this.share);
     return this.#texts;
   }
 
   /** The state of a contract of which its source has said nothing yet. */
-  static pending(key: ContractKey, nowMs: number): ContractState {
-    return new ContractState(key, {
+  static pending(key: ContractKey, nowMs: number, share?: KeptShare): ContractState {
+    const facts: ContractFacts = {
       status: 'PENDING',
       statusSinceMs: nowMs,
       statusReason: AWAITING_STATE.reason,
       statusCode: AWAITING_STATE.code,
       snapshot: null,
       position: ORIGIN,
-    });
+    };
+    return new ContractState(key, facts, share);
   }
 
   /** This state after a new snapshot: sections that it leaves out keep their last known value. */
   withSnapshot({ snapshot, sequence, position, stale }: NewState): ContractState {
     const status = stale === undefined ? 'LIVE' : 'STALE';
-    return new ContractState(this.key, {
+    const facts: ContractFacts = {
       status,
       statusSinceMs: status === this.status ? this.statusSinceMs : snapshot.receivedAtMs,
       statusReason: stale?.reason ?? null,
       statusCode: stale?.code ?? null,
       snapshot: { sequence, ...withKnownSections(snapshot, this.snapshot) },
       position,
-    });
+    };
+    return new ContractState(this.key, facts, this.share);
   }
 
   /** This state with another status or cause; itself where neither changes. */
@@ -101,13 +107,14 @@ export class ContractState implements ContractFacts {
     const statusCode = cause?.code ?? null;
     const isSame = status === this.status && statusReason === this.statusReason;
     if (isSame && statusCode === this.statusCode) return this;
-    return new ContractState(this.key, {
+    const facts: ContractFacts = {
       status,
       statusSinceMs: status === this.status ? this.statusSinceMs : nowMs,
       statusReason,
       statusCode,
       snapshot: this.snapshot,
       position,
-    });
+    };
+    return new ContractState(this.key, facts, this.share);
   }
 }

@@ -5,6 +5,7 @@ import { DueQueue } from '../lib/due-queue.ts';
 import { ExpiryQueue } from '../lib/expiry-queue.ts';
 import type { Logger } from '../observability/log.ts';
 import type { ContractState } from './contract-state.ts';
+import { KeptShare } from './kept-share.ts';
 
 import type { ContractSink, ContractSource, NewState, NewStatus } from './source.ts';
 import { type ContractSubscriber, Topic } from './topic.ts';
@@ -42,6 +43,7 @@ export class ContractHub implements ContractSink {
   readonly pace: DueQueue;
   #source: ContractSource | undefined;
   readonly #open = new Set<Endable>();
+  readonly #share = new KeptShare();
   #observer: ContractObserver | undefined;
   #closed = false;
 
@@ -240,7 +242,7 @@ export class ContractHub implements ContractSink {
     const topics = keys.map((key) => {
       const known = this.#topics.get(key);
       if (known !== undefined) return known;
-      const topic = new Topic(key, this.#clock.nowMs(), this.#clock.monotonicMs());
+      const topic = new Topic(key, this.#clock.nowMs(), this.#clock.monotonicMs(), this.#share);
       if (this.#closed) return topic;
       this.#topics.set(key, topic);
       added.push(key);
@@ -248,7 +250,10 @@ export class ContractHub implements ContractSink {
     });
     // What is asked for in one step is asked for by one.
     const [first] = added;
-    if (first !== undefined) this.#source?.retain(added, this.#observer?.askerOf(first));
+    if (first !== undefined) {
+      this.#share.divide(this.#topics.size);
+      this.#source?.retain(added, this.#observer?.askerOf(first));
+    }
     return topics;
   }
 
@@ -262,6 +267,7 @@ export class ContractHub implements ContractSink {
       this.#topics.delete(key);
       this.#observe((observer) => observer.dropped(key));
     }
+    this.#share.divide(this.#topics.size);
     this.#source?.release(keys);
   }
 

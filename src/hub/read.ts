@@ -55,6 +55,7 @@ export async function readContracts(
   }
 }
 
-function isKnown(state: ContractState): boolean {
+/** Whether a reader need not wait: there is a snapshot, or it is said that there will be none. */
+export function isKnown(state: ContractState): boolean {
   return state.snapshot !== null || state.status === 'INVALID';
 }

@@ -1,5 +1,6 @@
 import type { ContractKey } from '../contract/key.ts';
 import { ContractState } from './contract-state.ts';
+import type { KeptShare } from './kept-share.ts';
 
 /** Somebody who is told every change of a contract, synchronously and in order. */
 export interface ContractSubscriber {
@@ -22,13 +23,15 @@ export class Topic {
   /**
    * @param nowMs epoch milliseconds
    * @param askedAtMs when the source was asked for the contract, by the monotonic clock
+   * @param share how much may be kept of what is written of its states
    */
   constructor(
     readonly key: ContractKey,
     nowMs: number,
     readonly askedAtMs: number,
+    share: KeptShare,
   ) {
-    this.#state = ContractState.pending(key, nowMs);
+    this.#state = ContractState.pending(key, nowMs, share);
   }
 
   get state(): ContractState {

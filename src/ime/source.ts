@@ -5,7 +5,7 @@ import { ImePool } from './pool/pool.ts';
 import { Refusals } from './refusals/refusals.ts';
 import { describeEnd } from './sockets/failure.ts';
 import { Reachability } from './sockets/reachability.ts';
-import type { Shard } from './sockets/shard.ts';
+import type { Shard, ShardFailure } from './sockets/shard.ts';
 import type { Upstream } from './sockets/upstream.ts';
 
 /** IME as the hub's source of contracts: one pool of sockets for names and one for IDs. */
@@ -80,14 +80,18 @@ export class ImeSource implements ContractSource {
     const { trouble } = this.#refusals;
     if (trouble !== undefined) return [trouble.reason];
     const shards = this.#shards();
-    if (shards.length === 0 || shards.some((shard) => shard.isOpen)) return [];
+    if (shards.some((shard) => shard.isOpen)) return [];
+    if (shards.length === 0 && this.#refusals.failure === undefined) return [];
     const problems = this.#problems(shards);
     return problems.length > 0 ? problems : ['The connection to IME is being opened.'];
   }
 
   /** {@link health}; where nothing is wanted, whether IME can be reached at all is tried out. */
   async check(): Promise<readonly string[]> {
-    if (this.#shards().length > 0 || this.#refusals.trouble !== undefined) return this.health();
+    const { failure, trouble } = this.#refusals;
+    if (this.#shards().length > 0 || failure !== undefined || trouble !== undefined) {
+      return this.health();
+    }
     const fault = await this.#reachability.check();
     return fault === undefined ? [] : [fault];
   }
@@ -122,17 +126,27 @@ export class ImeSource implements ContractSource {
       (sum, pool) => sum + pool.feeds.unreadableCount,
       0,
     );
-    if (unreadable > 0) problems.add(`The messages of ${unreadable} contracts cannot be read.`);
-    const failed = shards.filter((shard) => shard.failure !== undefined);
-    for (const { failure } of failed) {
-      if (failure === undefined) continue;
-      const said = describeEnd(failure.end);
-      if (failure.class === 'wrongUrl') {
-        problems.add(`IME_URL has no such endpoint: ${said}; tried again every 5 minutes.`);
-      } else {
-        problems.add(`${failed.length} of ${shards.length} connections to IME are down: ${said}.`);
-      }
+    if (unreadable > 0) {
+      const contracts = unreadable === 1 ? '1 contract' : `${unreadable} contracts`;
+      problems.add(`The messages of ${contracts} cannot be read.`);
+    }
+    const failures = shards.map(({ failure }) => failure).filter((one) => one !== undefined);
+    for (const failure of failures) {
+      const down = `${failures.length} of ${shards.length} connections to IME are down`;
+      problems.add(wordsFor(failure, down));
+    }
+    const { failure } = this.#refusals;
+    if (failure !== undefined) {
+      problems.add(wordsFor(failure, 'IME cannot be asked why it has refused a connection'));
     }
     return [...problems];
   }
+}
+
+function wordsFor({ class: failureClass, end }: ShardFailure, otherwise: string): string {
+  const said = describeEnd(end);
+  if (failureClass === 'wrongUrl') {
+    return `IME_URL has no such endpoint: ${said}; tried again every 5 minutes.`;
+  }
+  return `${otherwise}: ${said}.`;
 }

@@ -40,6 +40,28 @@ export const systemClock: Clock = {
   },
 };
 
+/**
+ * A clock of whose timers one that throws ends nothing but itself: the others, and an interval's next turn, go
+ * on.
+ *
+ * @param failed told of what throws
+ */
+export function guardedClock(clock: Clock, failed: (error: unknown) => void): Clock {
+  const guarded = (run: () => void) => () => {
+    try {
+      run();
+    } catch (error) {
+      failed(error);
+    }
+  };
+  return {
+    nowMs: () => clock.nowMs(),
+    monotonicMs: () => clock.monotonicMs(),
+    setTimeout: (run, ms) => clock.setTimeout(guarded(run), ms),
+    setInterval: (run, ms) => clock.setInterval(guarded(run), ms),
+  };
+}
+
 /** What is left of a time that may be anything. */
 function waitMs(ms: number): number {
   return Number.isNaN(ms) ? 0 : Math.max(0, ms);

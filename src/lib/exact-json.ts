@@ -9,7 +9,9 @@ const MANY_DIGITS = /\d{16}|\d[eE]\+?\d/;
  * @throws SyntaxError where it is not JSON
  */
 export function parseExactJson(text: string): unknown {
-  if (!MANY_DIGITS.test(text)) return JSON.parse(text);
+  // First of all, for in what is no JSON a text may have no end, and looking for it takes quadratic time.
+  const read: unknown = JSON.parse(text);
+  if (!MANY_DIGITS.test(text)) return read;
   return JSON.parse(
     text.replace(STRING_OR_LONG_NUMBER, (token) => {
       if (token.startsWith('"') || token.includes('.')) return token;

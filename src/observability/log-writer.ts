@@ -32,6 +32,11 @@ export class LogWriter {
     return this.#lost;
   }
 
+  /** Whether a write was handed to the system and has not come back. */
+  get isWriting(): boolean {
+    return this.#state === 'writing';
+  }
+
   write(line: string): void {
     const bytes = Buffer.from(line);
     if (this.#waitingBytes + bytes.length > MOST_WAITING_BYTES) {
@@ -109,9 +114,9 @@ export class LogWriter {
  * write to it never blocks. Where that cannot be had, as for a socket, it is the descriptor itself.
  */
 export function openNonBlocking(fd: number): number {
-  const { O_WRONLY, O_APPEND, O_NONBLOCK } = constants;
+  const { O_WRONLY, O_APPEND, O_NONBLOCK, O_NOCTTY } = constants;
   try {
-    return openSync(`/proc/self/fd/${fd}`, O_WRONLY | O_APPEND | O_NONBLOCK);
+    return openSync(`/proc/self/fd/${fd}`, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY);
   } catch {
     return fd;
   }

@@ -28,23 +28,28 @@ export function createLog(
 /** The process's own log, and what becomes of it. */
 export interface ProcessLog {
   readonly log: Logger;
+  /** Writes to the person at the terminal; `undefined` where there is none. */
+  readonly tell: ((text: string) => void) | undefined;
   /** How many lines could not be written. */
   lost(): number;
   /** Waits until everything is written, or for so long, in milliseconds. */
   flush(mostMs: number): Promise<void>;
+  /** Whether the system holds up a write. */
+  isWriting(): boolean;
 }
 
 /** The process's log on stdout: lines of JSON, or text for a person where stdout is a terminal. */
 export function processLog(level: LogLevel): ProcessLog {
-  if (process.stdout.isTTY) {
-    const log = pino(optionsOf(level), pretty({ sync: true }));
-    return { log, lost: () => 0, flush: async () => {} };
-  }
-  const writer = new LogWriter(openNonBlocking(process.stdout.fd));
+  const { isTTY, fd } = process.stdout;
+  const writer = new LogWriter(openNonBlocking(fd));
+  const toText = pretty.prettyFactory({});
+  const terminal = { write: (line: string) => writer.write(toText(line)) };
   return {
-    log: pino(optionsOf(level), writer),
+    log: pino(optionsOf(level), isTTY ? terminal : writer),
+    tell: isTTY ? (text) => writer.write(text) : undefined,
     lost: () => writer.lost,
     flush: (mostMs) => writer.flush(mostMs),
+    isWriting: () => writer.isWriting,
   };
 }
 

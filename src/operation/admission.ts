@@ -16,16 +16,26 @@ import { badUserInput, codedError } from '../schema/coded-error.ts';
 import { askedUpdates } from '../schema/subscription-root.ts';
 import { AdmittedExecution } from './admitted-execution.ts';
 import { AdmittedSubscription } from './admitted-subscription.ts';
+import { AnswerBudget } from './answer-budget.ts';
 import { codeOf } from './client-error.ts';
-import { operationCost } from './cost.ts';
+import {
+  BYTES_A_COST,
+  introspectionCost,
+  MOST_INTROSPECTION_COST,
+  namedContracts,
+  operationCost,
+} from './cost.ts';
 import { MOST_NAME_CHARACTERS } from './document-limits.ts';
 import type { Documents } from './documents.ts';
 import { type Asker, type OperationGateway, operationContext } from './operation-context.ts';
 import { OperationRefused } from './operation-refused.ts';
 import type { OperationRequest } from './operation-request.ts';
+import { PlannedQueries } from './planned-query.ts';
 
 /** Variables are found fault with no more often than this. */
 const MOST_ERRORS = 10;
+/** So many fields of an operation may each name as many contracts as one may. */
+const MOST_LISTS = 20;
 
 /** An operation that may be done. It has taken nothing yet. */
 export type AdmittedOperation = AdmittedExecution | AdmittedSubscription;
@@ -48,6 +58,9 @@ export class Admission {
   readonly #schema: GraphQLSchema;
   readonly #documents: Documents;
   readonly #projections: Projections;
+  readonly #queries: PlannedQueries;
+  /** How much of what is answered may be unread. */
+  readonly answers: AnswerBudget;
 
   constructor(
     gateway: OperationGateway,
@@ -59,6 +72,8 @@ export class Admission {
     this.#schema = schema;
     this.#documents = documents;
     this.#projections = projections;
+    this.#queries = new PlannedQueries(schema, projections.texts);
+    this.answers = new AnswerBudget(gateway.access);
   }
 
   /**
@@ -77,15 +92,28 @@ export class Admission {
     const root = isSubscription ? onlyField(operation, fields) : undefined;
     const cost = operationCost(fields, principal.contracts, hub);
     if (cost > maxCost) throw access.tooCostly(cost, maxCost);
+    const ofSchema = introspectionCost(fields);
+    if (ofSchema > MOST_INTROSPECTION_COST) {
+      throw access.tooCostly(ofSchema, MOST_INTROSPECTION_COST);
+    }
+    const named = namedContracts(fields);
+    const mostNamed = MOST_LISTS * access.limits.contractsPerSubscription;
+    if (named > mostNamed) {
+      const message = `expected an operation to name at most ${mostNamed} contracts, got ${named}`;
+      throw access.exceeded('contracts_per_subscription', 'TOO_MANY_CONTRACTS', message, mostNamed);
+    }
     const operationName = request.operationName;
     if (root === undefined) {
       return new AdmittedExecution({
         schema: this.#schema,
+        queries: this.#queries,
+        fields,
         document,
         operationName,
         variables: request.variables,
         context: operationContext(this.#gateway, asker),
         isMutation: operation.operation === OperationTypeNode.MUTATION,
+        mostBytes: (cost + ofSchema) * BYTES_A_COST,
       });
     }
     const asked = askedUpdates(root.args, access);

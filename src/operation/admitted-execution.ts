@@ -6,18 +6,24 @@ import {
   type GraphQLSchema,
 } from 'graphql';
 import type { Logger } from '../observability/log.ts';
+import type { SelectedField } from '../render/selection.ts';
 import type { GatewayContext } from '../schema/resolver-context.ts';
 import { clientError } from './client-error.ts';
 import type { RequestVariables } from './operation-request.ts';
+import type { PlannedQueries } from './planned-query.ts';
 
 /** What an execution needs. */
 interface ExecutionFacts {
   readonly schema: GraphQLSchema;
+  readonly queries: PlannedQueries;
+  /** Its root fields. */
+  readonly fields: readonly SelectedField[];
   readonly document: DocumentNode;
   readonly operationName: string | undefined;
   readonly variables: RequestVariables | undefined;
   readonly context: GatewayContext;
   readonly isMutation: boolean;
+  readonly mostBytes: number;
 }
 
 /** A query or a mutation that may be executed. */
@@ -33,17 +39,35 @@ export class AdmittedExecution {
     return this.#facts.isMutation;
   }
 
+  /** How long its answer may be, about, in bytes. */
+  get mostBytes(): number {
+    return this.#facts.mostBytes;
+  }
+
+  /**
+   * Executes it, where that goes by plans. Never rejects for a client's fault.
+   *
+   * @returns its result as JSON text; `undefined` where it is to be executed by {@link execute}
+   */
+  async answer(log: Logger): Promise<string | undefined> {
+    const { queries, fields, isMutation } = this.#facts;
+    if (isMutation) return undefined;
+    return queries.answer(fields, this.#args, (result) => clientResult(result, log));
+  }
+
   /** graphql-js executes it. Never rejects for a client's fault. */
   async execute(): Promise<ExecutionResult> {
-    const { schema, document, operationName, variables, context } = this.#facts;
-    const args: ExecutionArgs = {
-      schema,
+    return execute({ ...this.#args, schema: this.#facts.schema });
+  }
+
+  get #args(): Omit<ExecutionArgs, 'schema'> {
+    const { document, operationName, variables, context } = this.#facts;
+    return {
       document,
       contextValue: context,
       variableValues: variables ?? null,
       operationName: operationName ?? null,
     };
-    return execute(args);
   }
 }
 

@@ -1,7 +1,12 @@
 import type { ContractPatterns } from '../access/patterns.ts';
 import { contractKey } from '../contract/key.ts';
 import type { ContractHub } from '../hub/hub.ts';
-import { fieldCost, type SelectedField } from '../render/selection.ts';
+import { fieldCost, nameCost, type SelectedField } from '../render/selection.ts';
+
+/** As many bytes of an answer come to a cost of 1, about, where it is longest. */
+export const BYTES_A_COST = 48;
+/** What may be asked of the schema at once: twice what tools ask. */
+export const MOST_INTROSPECTION_COST = 40_000;
 
 /**
  * What an operation costs: for each of its fields what is selected below it, times the contracts that it
@@ -15,24 +20,41 @@ export function operationCost(
   hub: ContractHub,
 ): number {
   let cost = 0;
-  for (const field of fields) {
-    cost += fieldCost(field) * contractsOf(field, contracts, hub);
-  }
+  for (const field of fields) cost += rootCost(field, contracts, hub);
   return cost;
 }
 
-function contractsOf(
-  { fieldName, args }: SelectedField,
-  contracts: ContractPatterns,
-  hub: ContractHub,
-): number {
-  if (fieldName !== 'contracts' && fieldName !== 'contractUpdates') return 1;
+/** How many contracts the lists of an operation name, each as often as it is named. */
+export function namedContracts(fields: readonly SelectedField[]): number {
+  return fields.reduce((sum, { args }) => {
+    const { names, ids } = args as { names?: readonly string[]; ids?: readonly string[] };
+    return sum + (names?.length ?? 0) + (ids?.length ?? 0);
+  }, 0);
+}
+
+/**
+ * What the fields of an operation cost that ask for the schema, by themselves: what may be asked of contracts is
+ * no measure for it.
+ */
+export function introspectionCost(fields: readonly SelectedField[]): number {
+  const asking = fields.filter(({ fieldName }) => fieldName.startsWith('__'));
+  return asking.reduce((cost, field) => cost + fieldCost(field), 0);
+}
+
+function rootCost(field: SelectedField, contracts: ContractPatterns, hub: ContractHub): number {
+  const { fieldName, args } = field;
+  if (fieldName.startsWith('__')) return 1;
+  const each = fieldCost(field);
+  if (fieldName !== 'contracts' && fieldName !== 'contractUpdates') return each;
   const { names, ids } = args as { names?: readonly string[]; ids?: readonly string[] };
-  if (!names && !ids) return fieldName === 'contracts' ? heldOf(contracts, hub) : 1;
-  let allowed = 0;
-  for (const name of names ?? []) if (contracts.allow(contractKey('name', name))) allowed++;
-  for (const id of ids ?? []) if (contracts.allow(contractKey('id', id))) allowed++;
-  return allowed;
+  if (!names && !ids) return fieldName === 'contracts' ? each * heldOf(contracts, hub) : each;
+  let cost = 0;
+  const add = (space: 'name' | 'id', text: string) => {
+    if (contracts.allow(contractKey(space, text))) cost += each + nameCost(field, text.length);
+  };
+  for (const name of names ?? []) add('name', name);
+  for (const id of ids ?? []) add('id', id);
+  return cost;
 }
 
 function heldOf(contracts: ContractPatterns, hub: ContractHub): number {

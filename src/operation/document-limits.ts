@@ -25,6 +25,30 @@ export interface DocumentLimits {
 /** The most characters of a name, an alias, an operation's name and an operation's ID. */
 export const MOST_NAME_CHARACTERS = 256;
 
+/**
+ * How often fields of equal response keys may be compared with each other: whether they can be merged is
+ * found out pair by pair, at up to a microsecond for each.
+ */
+const MOST_COMPARISONS = 150_000;
+
+/** The error of a document with too many fields of equal response keys; `undefined` where it has not. */
+export function tooManyEqualFields(document: DocumentNode): GraphQLError | undefined {
+  const counts = new Map<string, number>();
+  let comparisons = 0;
+  visit(document, {
+    Field({ alias, name }) {
+      const key = (alias ?? name).value;
+      const count = counts.get(key) ?? 0;
+      counts.set(key, count + 1);
+      // The sum of these is the square of how many there are.
+      comparisons += 2 * count + 1;
+      return comparisons > MOST_COMPARISONS ? BREAK : undefined;
+    },
+  });
+  if (comparisons <= MOST_COMPARISONS) return undefined;
+  return codedError('QUERY_TOO_COMPLEX', 'expected fewer fields of the same name');
+}
+
 /** The error of a document with a name that is too long; `undefined` where none is. */
 export function longName(document: DocumentNode): GraphQLError | undefined {
   let longest = 0;

@@ -11,7 +11,7 @@ import {
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import { codedError, type ErrorCode, placedError } from '../schema/coded-error.ts';
-import { type DocumentLimits, longName, sizeRule } from './document-limits.ts';
+import { type DocumentLimits, longName, sizeRule, tooManyEqualFields } from './document-limits.ts';
 import type { OperationRequest } from './operation-request.ts';
 import { hashOf, type TrustedDocuments } from './trusted-documents.ts';
 
@@ -108,8 +108,8 @@ export class Documents {
       const message = `expected a document of at most ${this.#limits.tokens} tokens`;
       return { errors: [codedError('QUERY_TOO_COMPLEX', message)] };
     }
-    const long = longName(document);
-    if (long !== undefined) return { errors: [long] };
+    const fault = longName(document) ?? tooManyEqualFields(document);
+    if (fault !== undefined) return { errors: [fault] };
     try {
       // «Did you mean» would tell the schema word by word.
       const hideSuggestions = !this.#limits.introspection;
@@ -128,12 +128,11 @@ const UNREADABLE: PreparedDocument = {
   errors: [codedError('GRAPHQL_PARSE_FAILED', 'Syntax Error: the document cannot be read.')],
 };
 
-/** Gives every error that has none a code. */
+/** The errors without anything of their document, each with a code. */
 function faulty(code: ErrorCode, errors: readonly GraphQLError[]): PreparedDocument {
   return {
-    errors: errors.slice(0, MOST_ERRORS).map((error) => {
-      if (error.extensions['code'] !== undefined) return error;
-      return placedError(error.message, { code }, error);
-    }),
+    errors: errors
+      .slice(0, MOST_ERRORS)
+      .map((error) => placedError(error.message, { code, ...error.extensions }, error)),
   };
 }

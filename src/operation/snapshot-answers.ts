@@ -1,12 +1,12 @@
 import { type GraphQLObjectType, type GraphQLSchema, getNamedType, isObjectType } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import type { Principal } from '../access/principal.ts';
-import type { ContractKey } from '../contract/key.ts';
+import { type ContractKey, contractTextOf } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { FieldTexts } from '../render/field-texts.ts';
 import { RenderedStates } from '../render/rendered-states.ts';
 import { type ContractWriter, contractWriter } from '../render/rendering.ts';
-import { fieldCost, type SelectedField } from '../render/selection.ts';
+import { fieldCost, nameCost, type SelectedField } from '../render/selection.ts';
 import { checkedWaitMs, contractKeys, oneContractKey } from '../schema/contract-arguments.ts';
 import type { GatewayContext } from '../schema/resolver-context.ts';
 import type { Admission } from './admission.ts';
@@ -29,8 +29,9 @@ interface ContractField {
   /** The contracts asked for; `undefined` for every one that is held. */
   readonly keys: readonly ContractKey[] | undefined;
   readonly selection: Selection;
-  /** What one contract costs. */
+  /** What one contract costs, and the names of all that are asked for besides. */
   readonly cost: number;
+  readonly namesCost: number;
 }
 
 /** A selection on contracts, and the text of each contract's state that it was last written for. */
@@ -110,7 +111,7 @@ export class SnapshotAnswers {
       for (const field of fields) {
         const states = this.#states(field, principal);
         if (states === undefined) return undefined;
-        cost += states.length * field.cost;
+        cost += states.length * field.cost + field.namesCost;
         if (cost > this.#gateway.maxCost) return undefined;
         const texts = states.map((state) => field.selection.textOf(state, context));
         text += before + field.head + (field.isList ? `[${texts.join(',')}]` : texts[0]);
@@ -179,10 +180,12 @@ export class SnapshotAnswers {
     const cost = fieldCost(field);
     if (fieldName === 'contract') {
       const key = oneContractKey(args['name'] as string | null, args['id'] as string | null);
-      return { head, isList: false, keys: [key], selection, cost };
+      return { head, isList: false, keys: [key], selection, cost, namesCost: 0 };
     }
     const lists = args as { names?: string[] | null; ids?: string[] | null };
-    if (!lists.names && !lists.ids) return { head, isList: true, keys: undefined, selection, cost };
+    if (!lists.names && !lists.ids) {
+      return { head, isList: true, keys: undefined, selection, cost, namesCost: 0 };
+    }
     const { access } = this.#gateway;
     const given = (lists.names?.length ?? 0) + (lists.ids?.length ?? 0);
     // Who asks for too many is told, and counted, by whoever executes it.
@@ -191,7 +194,11 @@ export class SnapshotAnswers {
       if (typeof key !== 'string') throw key;
       return key;
     });
-    return { head, isList: true, keys, selection, cost };
+    const namesCost = keys.reduce(
+      (sum, key) => sum + nameCost(field, contractTextOf(key).length),
+      0,
+    );
+    return { head, isList: true, keys, selection, cost, namesCost };
   }
 
   #selection(type: GraphQLObjectType, fields: readonly SelectedField[]): Selection | undefined {

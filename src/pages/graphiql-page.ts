@@ -22,6 +22,24 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
+// The document and the variables in the address are shown, and the address says what is shown: so it can be
+// shared, and opened anew. GraphiQL of itself takes the variables that it showed last for those of any document.
+const ADDRESS = `const asked = new URL(location.href).searchParams;
+const query = asked.get('query');
+if (query) {
+  options.variables = asked.get('variables') ?? '';
+  options.defaultTabs.unshift({ query, variables: options.variables });
+}
+const show = (name, text) => {
+  const address = new URL(location.href);
+  if (text) address.searchParams.set(name, text);
+  else address.searchParams.delete(name);
+  history.replaceState({}, '', address);
+};
+options.onEditQuery = (text) => show('query', text);
+options.onEditVariables = (text) => show('variables', text);
+`;
+
 /** The parts of GraphiQL, as the package that brings it has them. */
 interface GraphiqlParts {
   readonly js: string;
@@ -46,7 +64,7 @@ self.MonacoEnvironment = {
 };
 ${parts.js};
 const options = JSON.parse(document.getElementById('options').textContent);
-YogaGraphiQL.renderYogaGraphiQL(document.getElementById('root'), options);
+${ADDRESS}YogaGraphiQL.renderYogaGraphiQL(document.getElementById('root'), options);
 `;
   return {
     'graphiql.js': script,
@@ -58,8 +76,8 @@ YogaGraphiQL.renderYogaGraphiQL(document.getElementById('root'), options);
 }
 
 /**
- * The page of GraphiQL: it asks no other host for anything. The document in its address, if there is one,
- * is read by its own script.
+ * The page of GraphiQL: it asks no other host for anything. The document and the variables in its address, if
+ * there are any, are read by its own script.
  *
  * @param endpoint where GraphQL is served
  */

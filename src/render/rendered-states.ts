@@ -1,8 +1,7 @@
 import type { ContractState } from '../hub/contract-state.ts';
 
-/** The most that is kept with one state, in renderings and in bytes; past that it is made anew. */
+/** The most renderings that are kept with one state, within its share; past that it is made anew. */
 const MOST_KEPT = 256;
-const MOST_KEPT_BYTES = 128 * 1024;
 
 /** The numbers of all renderers of the process: each state keeps what all of them have made of it. */
 let renderers = 0;
@@ -22,7 +21,7 @@ export class RenderedStates<V extends { readonly length: number }> {
   /** Keeps what a renderer has made of a state. */
   set(state: ContractState, renderer: number, made: V): void {
     const bytes = made.length;
-    if (bytes > MOST_KEPT_BYTES) return;
+    if (bytes > state.share.bytes) return;
     const { renderings } = state;
     if (renderings === undefined) {
       state.renderings = new Map([[renderer, made]]);
@@ -30,7 +29,7 @@ export class RenderedStates<V extends { readonly length: number }> {
       return;
     }
     // What is kept for renderers that are gone must not grow while a contract stays as it is.
-    if (renderings.size >= MOST_KEPT || state.renderingBytes + bytes > MOST_KEPT_BYTES) {
+    if (renderings.size >= MOST_KEPT || state.renderingBytes + bytes > state.share.bytes) {
       renderings.clear();
       state.renderingBytes = 0;
     }

@@ -2,6 +2,7 @@ import {
   type DocumentNode,
   type FieldNode,
   type FragmentDefinitionNode,
+  type GraphQLField,
   GraphQLIncludeDirective,
   type GraphQLObjectType,
   type GraphQLSchema,
@@ -11,7 +12,9 @@ import {
   getNamedType,
   isObjectType,
   Kind,
+  SchemaMetaFieldDef,
   type SelectionSetNode,
+  TypeMetaFieldDef,
 } from 'graphql';
 import { codedError } from '../schema/coded-error.ts';
 
@@ -31,19 +34,47 @@ export interface SelectedField {
 /** As many nodes of a document are looked at, each time that a fragment is spread anew. */
 const MOST_NODES = 20_000;
 
-/** A response key that is longer than this, in characters, counts as several fields. */
+/** A response key, or a contract's name, that is longer than this, in characters, counts as several fields. */
 const KEY_CHARACTERS = 32;
 /** What a field counts as whose values are longer than those of all others: IME's own message. */
 const LONG_FIELDS: Readonly<Record<string, number>> = { raw: 32 };
+/**
+ * How often what is selected of a list is in an answer, about: a book has five levels, and the schema so many
+ * types with so many fields.
+ */
+const LIST_LENGTHS: Readonly<Record<string, number>> = {
+  bestLimits: 5,
+  types: 40,
+  fields: 8,
+  enumValues: 4,
+  directives: 5,
+};
+/** What asks for the schema. */
+const META_FIELDS: Readonly<Record<string, GraphQLField<unknown, unknown>>> = {
+  [SchemaMetaFieldDef.name]: SchemaMetaFieldDef,
+  [TypeMetaFieldDef.name]: TypeMetaFieldDef,
+};
+/** Fields whose values are a contract's name or ID. */
+const NAMES = new Set(['id', 'name', 'contractId']);
 
 /**
  * What a field of an answer costs: the leaves selected below it, or one for a leaf. What makes an answer
- * long counts as more, so that the cost bounds the answer's bytes: long response keys, long values.
+ * long counts as more, so that the cost bounds the answer's bytes: lists, long response keys, long values.
  */
-export function fieldCost({ fieldName, responseKey, fields }: SelectedField): number {
+export function fieldCost({ fieldName, responseKey, args, fields }: SelectedField): number {
   const keys = Math.floor(responseKey.length / KEY_CHARACTERS);
   if (fields.length === 0) return keys + (LONG_FIELDS[fieldName] ?? 1);
-  return fields.reduce((cost, field) => cost + fieldCost(field), keys);
+  const below = fields.reduce((cost, field) => cost + fieldCost(field), 0);
+  const most = LIST_LENGTHS[fieldName] ?? 1;
+  const { depth } = args;
+  return keys + below * (typeof depth === 'number' ? Math.min(most, Math.max(1, depth)) : most);
+}
+
+/** What a contract costs whose name is so long, besides: its name is written as often as it is selected. */
+export function nameCost({ fields }: SelectedField, nameCharacters: number): number {
+  const times = Math.floor(nameCharacters / KEY_CHARACTERS);
+  if (times === 0) return 0;
+  return fields.reduce((cost, { fieldName }) => cost + (NAMES.has(fieldName) ? times : 0), 0);
 }
 
 /** What an operation's variables are, after coercion. */
@@ -80,7 +111,7 @@ export function selectedFields(
     return Array.from(nodes, ([responseKey, [first, ...others]]) => {
       const node = first as FieldNode;
       const fieldName = node.name.value;
-      const definition = parent.getFields()[fieldName];
+      const definition = META_FIELDS[fieldName] ?? parent.getFields()[fieldName];
       if (definition === undefined) return { responseKey, fieldName, args: {}, fields: [] };
       const below = getNamedType(definition.type);
       const sets = [node, ...others].map(({ selectionSet }) => selectionSet);

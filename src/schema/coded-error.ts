@@ -32,14 +32,17 @@ export function codedError(
 
 /**
  * An error with its code in the place of another one, of which nothing else is kept: its nodes would keep
- * the whole document.
+ * the whole document, and so would its stack, which holds what the functions on it were called on.
  */
 export function placedError(
   message: string,
   extensions: GraphQLError['extensions'],
   place: Pick<GraphQLError, 'path' | 'locations'> | undefined,
 ): GraphQLError {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
   const error = new GraphQLError(message, { path: place?.path ?? null, extensions });
+  Error.stackTraceLimit = stackTraceLimit;
   if (place?.locations !== undefined) {
     Object.defineProperty(error, 'locations', { value: place.locations, enumerable: true });
   }

@@ -1,3 +1,7 @@
+import type { ContractKey } from '../contract/key.ts';
+import type { ContractState } from '../hub/contract-state.ts';
+import type { ContractHub } from '../hub/hub.ts';
+import { isKnown } from '../hub/read.ts';
 import { builder } from './builder.ts';
 import { forbiddenContract } from './coded-error.ts';
 import { checkedWaitMs, contractKeys, oneContractKey } from './contract-arguments.ts';
@@ -7,6 +11,12 @@ import { GatewayStatusType } from './status-type.ts';
 const DEFAULT_WAIT_MS = 1_000;
 const WAIT_DESCRIPTION =
   'Milliseconds from when a contract was first asked of IME until its first state is no longer waited for; 0 to 30000.';
+
+/** The state of a contract for which nothing has to be waited, nor asked. */
+function knownState(hub: ContractHub, key: ContractKey): ContractState | undefined {
+  const state = hub.read(key);
+  return state !== undefined && isKnown(state) ? state : undefined;
+}
 
 builder.queryType({
   description: 'What is known now.',
@@ -25,7 +35,7 @@ builder.queryType({
         const key = oneContractKey(name, id);
         const waitMs = checkedWaitMs(givenWaitMs);
         if (!context.principal.contracts.allow(key)) throw forbiddenContract(key);
-        return context.contracts.load({ key, waitMs });
+        return knownState(context.hub, key) ?? context.contracts.load({ key, waitMs });
       },
     }),
     contracts: t.field({
@@ -46,8 +56,8 @@ builder.queryType({
         }
         return contractKeys({ names, ids }, access).map((key) => {
           if (typeof key !== 'string') return Promise.reject(key);
-          if (principal.contracts.allow(key)) return contracts.load({ key, waitMs });
-          return Promise.reject(forbiddenContract(key));
+          if (!principal.contracts.allow(key)) return Promise.reject(forbiddenContract(key));
+          return knownState(hub, key) ?? contracts.load({ key, waitMs });
         });
       },
     }),

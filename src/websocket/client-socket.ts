@@ -41,6 +41,9 @@ export class ClientSocket extends WebSocket implements AccessedClient, ReadingOw
   #owner!: ClientSocketOwner;
   /** The operations that are not over; made with the first one. */
   #operations: Map<string, ClientOperation> | undefined = undefined;
+  /** Who is told when the client has read what was written. */
+  #unread: (() => void)[] | undefined = undefined;
+  #isGone = false;
   #bytesRead = 0;
   // A whole number: one with a fraction is an object of its own.
   #heardOfAtMs = Math.trunc(performance.now());
@@ -76,6 +79,13 @@ export class ClientSocket extends WebSocket implements AccessedClient, ReadingOw
 
   flowing(): void {
     this.resume();
+    this.#tellRead();
+  }
+
+  /** Calls `run` once the client has read what was written so far, but for what may be unsent, or is gone. */
+  whenRead(run: () => void): void {
+    if (!this.writer.isClogged || this.#isGone) run();
+    else this.#unread = [...(this.#unread ?? []), run];
   }
 
   override close(code?: number, reason?: string | Buffer): void {
@@ -136,10 +146,18 @@ export class ClientSocket extends WebSocket implements AccessedClient, ReadingOw
   /** The connection is gone: everything that it owns ends. */
   leave(code: number): void {
     this.writer.close();
+    this.#isGone = true;
+    this.#tellRead();
     const operations = [...(this.#operations?.values() ?? [])];
     this.#operations = undefined;
     for (const operation of operations) operation.stop();
     this.#owner.gone(this, code);
+  }
+
+  #tellRead(): void {
+    const unread = this.#unread ?? [];
+    this.#unread = undefined;
+    for (const run of unread) run();
   }
 }
 

@@ -163,9 +163,12 @@ export class TransportProtocol {
     const asker = new SocketAsker(identity, requestId, operation);
     const admitted = this.#admission.admit(asker, readOperationRequest(payload));
     if (admitted.kind === 'execution') {
+      const reader = { principal: identity.current(), address: client.quota.address };
+      const giveBack = this.#admission.answers.take(reader, admitted.mostBytes);
+      const executed = operation.execute(admitted);
       this.#guard(
         client,
-        admitted.execute().then((result) => operation.answer(result)),
+        executed.finally(() => client.whenRead(giveBack)),
       );
       return;
     }

@@ -1,7 +1,7 @@
-import type { ExecutionResult, GraphQLError } from 'graphql';
+import type { GraphQLError } from 'graphql';
 import type { Logger } from '../observability/log.ts';
 import type { Span } from '../observability/tracing.ts';
-import { clientResult } from '../operation/admitted-execution.ts';
+import { type AdmittedExecution, clientResult } from '../operation/admitted-execution.ts';
 import type { Asker } from '../operation/operation-context.ts';
 import type { ClientOperation, ClientSocket } from './client-socket.ts';
 import type { ConnectionIdentity } from './connection-identity.ts';
@@ -40,12 +40,15 @@ export class SocketOperation implements ClientOperation {
     return this.#abort.signal;
   }
 
-  /** Sends its one result. */
-  answer(result: ExecutionResult): void {
+  /** Executes what is admitted and sends its one result. */
+  async execute(admitted: AdmittedExecution): Promise<void> {
+    const text =
+      (await admitted.answer(this.#log)) ??
+      JSON.stringify(clientResult(await admitted.execute(), this.#log));
     if (!this.#close()) return;
     const { id } = this;
     const { writer } = this.#client;
-    writer.sendMessage({ id, type: 'next', payload: clientResult(result, this.#log) });
+    writer.send(`{"id":${JSON.stringify(id)},"type":"next","payload":${text}}`);
     writer.sendMessage({ id, type: 'complete' });
   }
 

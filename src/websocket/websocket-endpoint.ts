@@ -23,8 +23,6 @@ export interface WebSocketGateway extends OperationGateway {
   /** Whether clients may have permessage-deflate. */
   readonly compression: boolean;
   readonly slowReaders: SlowReaderBounds;
-  /** Over how long connections are closed at a stop, in milliseconds. */
-  readonly drainMs: number;
   /** The updates of one tick were written to their clients. */
   readonly flushed: (seconds: number) => void;
 }
@@ -39,6 +37,8 @@ const INTRODUCTION_MS = 3_000;
 const CLOSE_TIMEOUT_MS = 1_000;
 /** How many connections beyond the limit are told so at once; more are cut without a word. */
 const MOST_REFUSALS_AT_ONCE = 100;
+/** The frames of one message are at least so long on average, in bytes: each costs as much as a short message. */
+const FRAGMENT_BYTES = 512;
 
 /** The WebSocket connections of clients, speaking `graphql-transport-ws`. */
 export class WebSocketEndpoint implements ClientSocketOwner {
@@ -64,6 +64,7 @@ export class WebSocketEndpoint implements ClientSocketOwner {
       noServer: true,
       clientTracking: false,
       maxPayload: gateway.maxMessageBytes,
+      maxFragments: Math.ceil(gateway.maxMessageBytes / FRAGMENT_BYTES),
       perMessageDeflate: gateway.compression,
       // The writer counts what is written, pongs too.
       autoPong: false,
@@ -107,14 +108,18 @@ export class WebSocketEndpoint implements ClientSocketOwner {
     if (!taken) quota.leave();
   }
 
-  /** Closes every connection with a code that clients come back on, spread over the drain time. */
-  async close(): Promise<void> {
+  /**
+   * Closes every connection with a code that clients come back on.
+   *
+   * @param drainMs over how long, in milliseconds
+   */
+  async close(drainMs: number): Promise<void> {
     clearInterval(this.#pinging);
     const clients = [...this.#clients];
     const closed = clients.map(
       (client) => new Promise<void>((resolve) => client.once('close', () => resolve())),
     );
-    await spreadOver(this.#gateway.drainMs, clients, (client) => {
+    await spreadOver(drainMs, clients, (client) => {
       client.close(SERVICE_RESTART, 'The gateway restarts');
     });
     const timer = setTimeout(() => {
@@ -128,7 +133,7 @@ export class WebSocketEndpoint implements ClientSocketOwner {
   }
 
   received(client: ClientSocket, text: string): void {
-    this.#protocol.receive(client, text);
+    this.#guard(client, () => this.#protocol.receive(client, text));
   }
 
   broken(client: ClientSocket, { message: reason }: Error): void {
@@ -188,9 +193,20 @@ export class WebSocketEndpoint implements ClientSocketOwner {
     for (const client of this.#clients) {
       // Who is not read from cannot be heard of; whether they take anything is looked at elsewhere.
       if (client.writer.isClogged) continue;
-      if (client.heardOfAtMs() < deadSinceMs) client.terminate();
-      else client.ping();
-      client.writer.check();
+      this.#guard(client, () => {
+        if (client.heardOfAtMs() < deadSinceMs) client.terminate();
+        else client.ping();
+        client.writer.check();
+      });
+    }
+  }
+
+  /** A fault of ours ends the client that it was met with, and nobody else. */
+  #guard(client: ClientSocket, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#fanOut.failed(client.writer, error);
     }
   }
 }

@@ -1,11 +1,4 @@
-import { createHash } from 'node:crypto';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import { type AddressInfo, connect, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { WebSocket } from 'ws';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Gateway, startGateway } from '../../src/app/gateway.ts';
 import { readConfig } from '../../src/config/command-line.ts';
 import { contractKey } from '../../src/contract/key.ts';
@@ -14,23 +7,21 @@ import { createLog } from '../../src/observability/log.ts';
 import { Exchange } from '../../src/simulator/exchange.ts';
 import { SeededRandom } from '../../src/simulator/random.ts';
 import { marketState } from './gateway.ts';
-import { ODD_OPERATIONS } from './odd-operations.ts';
+import { LETTERS, type WalkCredentials, WalkKeys, WalkTokens } from './walk-credentials.ts';
+import { WalkOperation } from './walk-operation.ts';
 
 /** Who may come in, and how that is found out. */
 export type WalkAuth = 'jwt' | 'keys';
 
+/** How many connections each of those who walk may have, and more than they ever have on the walk. */
+export const MOST_CONNECTIONS = 40;
+
 const ZONE = new LocalTimeZone('Asia/Tehran');
 /** Held for good, on a socket of its own: names and IDs never share one. */
 const PINNED_ID = '1';
-/** The letters that contracts begin with: a pattern of a token or a key allows one of them, or all. */
-const LETTERS = ['a', 'b', 'c'];
-const SCOPES = ['*', ...LETTERS];
-const KEYS = 6;
-/** How many steps are under way at once. */
+/** How many operations are under way at once. */
 const AT_ONCE = 24;
 const PUBLISH_MS = 4;
-const REKEY_MS = 700;
-const JWKS_DELAY_MS = 40;
 /** How long everything may take to be given back, in milliseconds. */
 const BACK_MS = 20_000;
 
@@ -54,6 +45,7 @@ export class OperationsWalk {
   readonly kinds: Record<string, number> = {};
   steps = 0;
   readonly #auth: WalkAuth;
+  readonly #seed: number;
   readonly #random: SeededRandom;
   readonly #exchange = new Exchange({
     basePath: '/ime',
@@ -61,14 +53,14 @@ export class OperationsWalk {
     refuse: 'after',
     lists: (key) => !key.includes('unknown'),
   });
-  readonly #file = join(mkdtempSync(join(tmpdir(), 'walk-')), 'keys.json');
+  #credentials: WalkCredentials | undefined;
   #gateway: Gateway | undefined;
-  #jwks: Server | undefined;
-  #sign: (claims: Record<string, unknown>) => Promise<string> = async () => '';
-  #timers: NodeJS.Timeout[] = [];
+  #publishing: NodeJS.Timeout | undefined;
+  #operations = 0;
   #price = 0;
 
   constructor(seed: number, auth: WalkAuth) {
+    this.#seed = seed;
     this.#random = new SeededRandom(seed);
     this.#auth = auth;
   }
@@ -81,7 +73,11 @@ export class OperationsWalk {
   /** Starts the exchange, the gateway and what signs tokens. */
   async start(): Promise<void> {
     const url = await this.#exchange.listen(0);
-    const auth = this.#auth === 'keys' ? this.#startKeys() : await this.#startJwks();
+    const random = new SeededRandom(this.#seed + 1);
+    this.#credentials =
+      this.#auth === 'keys'
+        ? new WalkKeys(random, MOST_CONNECTIONS)
+        : await WalkTokens.start(random);
     const line = readConfig([], {
       PORT: '0',
       IME_URL: url,
@@ -92,9 +88,10 @@ export class OperationsWalk {
       MAX_OPERATIONS_IN_FLIGHT: '10',
       MAX_OPERATIONS_IN_FLIGHT_PER_PRINCIPAL: '50',
       MAX_UNKNOWN_CONTRACTS_PER_MINUTE: '1000000',
+      MAX_CONNECTIONS_PER_PRINCIPAL: String(MOST_CONNECTIONS),
       MAX_SUBSCRIPTIONS_PER_CONNECTION: '5',
       MAX_CONTRACTS_PER_CONNECTION: '12',
-      ...auth,
+      ...this.#credentials.settings,
     });
     if (line.run !== 'start') throw new Error(JSON.stringify(line));
     const log = createLog('error', {
@@ -104,24 +101,20 @@ export class OperationsWalk {
       },
     });
     this.#gateway = await startGateway(line.config, log);
-    this.#timers.push(
-      setInterval(() => this.#publish(), PUBLISH_MS),
-      setInterval(() => this.#auth === 'keys' && this.#rewriteKeys(), REKEY_MS),
-    );
+    this.#publishing = setInterval(() => this.#publish(), PUBLISH_MS);
   }
 
   /** Takes so many steps, some at once. */
   async run(steps: number): Promise<void> {
     const until = this.steps + steps;
     const walkers = Array.from({ length: AT_ONCE }, async () => {
-      while (this.steps < until) await this.#step();
+      while (this.steps < until) await this.#operation();
     });
     await Promise.all(walkers);
   }
 
   /** What is left once everything that was taken has had time to come back. */
   async left(): Promise<WalkLeft> {
-    this.#rewriteKeys(true);
     const deadline = performance.now() + BACK_MS;
     for (;;) {
       const left = this.#left();
@@ -131,17 +124,29 @@ export class OperationsWalk {
     }
   }
 
-  /** A token or key that may see everything, new in each call. */
-  async credential(): Promise<string> {
-    return this.#auth === 'keys' ? 'key-all' : this.#sign({ sub: 'fresh' });
+  /** What each of those who walked shows now that nothing changes any more: they may see everything. */
+  async settle(): Promise<string[]> {
+    const shown = (await this.#credentials?.settle()) ?? [];
+    this.gateway.reload();
+    return shown;
   }
 
   async close(): Promise<void> {
-    for (const timer of this.#timers) clearInterval(timer);
+    clearInterval(this.#publishing);
     await this.#gateway?.close();
     await this.#exchange.close();
-    this.#jwks?.closeAllConnections();
-    await new Promise((resolve) => (this.#jwks ? this.#jwks.close(resolve) : resolve(undefined)));
+    await this.#credentials?.close();
+  }
+
+  async #operation(): Promise<void> {
+    if (this.#credentials === undefined) throw new Error('the walk has not been started');
+    // By its number, so that it is the same however those that are under way at once interleave.
+    const random = new SeededRandom(this.#seed * 1_000_003 + ++this.#operations);
+    const operation = new WalkOperation(this.gateway.url, this.#credentials, random);
+    const { kind, steps, leaks } = await operation.run();
+    this.kinds[kind] = (this.kinds[kind] ?? 0) + 1;
+    this.steps += steps;
+    this.leaks.push(...leaks);
   }
 
   #left(): WalkLeft {
@@ -155,205 +160,8 @@ export class OperationsWalk {
   }
 
   #publish(): void {
-    const letter = this.#pick(LETTERS);
-    const key = contractKey('name', `${letter}${this.#below(4)}`);
+    const letter = LETTERS[this.#random.integer(0, LETTERS.length - 1)];
+    const key = contractKey('name', `${letter}${this.#random.integer(0, 3)}`);
     this.#exchange.publish([key], ZONE.toLocal(Date.now()), marketState(String(++this.#price)));
   }
-
-  async #startJwks(): Promise<Record<string, string>> {
-    const { publicKey, privateKey } = await generateKeyPair('ES256');
-    const keys = { keys: [{ ...(await exportJWK(publicKey)), kid: 'one', alg: 'ES256' }] };
-    this.#jwks = createServer((_request, response) => {
-      setTimeout(() => {
-        if (this.#below(4) === 0) response.writeHead(503).end();
-        else response.end(JSON.stringify(keys));
-      }, this.#below(JWKS_DELAY_MS));
-    });
-    await new Promise<void>((resolve) => this.#jwks?.listen(0, '127.0.0.1', resolve));
-    this.#sign = (claims) =>
-      new SignJWT({ jti: String(this.#below(1e9)), ...claims })
-        .setProtectedHeader({ alg: 'ES256', kid: 'one' })
-        .setExpirationTime('1h')
-        .sign(privateKey);
-    const { port } = this.#jwks.address() as AddressInfo;
-    return { AUTH: 'jwt', JWT_JWKS_URL: `http://127.0.0.1:${port}/` };
-  }
-
-  #startKeys(): Record<string, string> {
-    this.#rewriteKeys();
-    return { AUTH: 'keys', AUTH_KEYS_FILE: this.#file };
-  }
-
-  /** Keys are revoked, narrowed and widened; the last of them may always see everything. */
-  #rewriteKeys(all = false): void {
-    const entry = (label: string, contracts: string[]) => ({
-      label,
-      sha256: createHash('sha256').update(`key-${label}`).digest('hex'),
-      contracts,
-      limits: { connections: 1_000 - this.#below(10) },
-    });
-    const keys = Array.from({ length: KEYS }, (_, place) => String(place))
-      .filter(() => all || this.#below(4) > 0)
-      .map((label) => entry(label, [this.#pattern(this.#pick(SCOPES))]));
-    writeFileSync(this.#file, JSON.stringify({ keys: [...keys, entry('all', ['*'])] }));
-  }
-
-  #pattern(scope: string): string {
-    return scope === '*' ? '*' : `name:${scope}*`;
-  }
-
-  /** Somebody's credential, and which letter they may see; `undefined` where that changes under them. */
-  async #somebody(): Promise<{ shown: string; scope: string | undefined; sub: string }> {
-    const sub = `somebody ${this.#below(5)}`;
-    if (this.#below(12) === 0) return { shown: 'wrong', scope: undefined, sub };
-    if (this.#auth === 'keys') return { shown: `key-${this.#below(KEYS)}`, scope: undefined, sub };
-    const scope = this.#pick(SCOPES);
-    return { shown: await this.#sign({ sub, contracts: [this.#pattern(scope)] }), scope, sub };
-  }
-
-  async #step(): Promise<void> {
-    const kind = this.#pick(['segment', 'renewal', 'request', 'stream', 'vanishing'] as const);
-    this.kinds[kind] = (this.kinds[kind] ?? 0) + 1;
-    switch (kind) {
-      case 'segment':
-        return this.#segment(false);
-      case 'renewal':
-        return this.#segment(true);
-      case 'request':
-        return this.#request('application/json', 1);
-      case 'stream':
-        return this.#request(
-          this.#pick(['text/event-stream', 'multipart/mixed;subscriptionSpec=1.0']),
-          1,
-        );
-      case 'vanishing':
-        return this.#request(this.#pick(['application/json', 'text/event-stream']), 0);
-    }
-  }
-
-  /** Many messages in one segment of a WebSocket, ids used again among them. */
-  async #segment(renews: boolean): Promise<void> {
-    const { shown, scope, sub } = await this.#somebody();
-    const socket = new WebSocket(
-      `${this.gateway.url.replace('http', 'ws')}/graphql`,
-      'graphql-transport-ws',
-      { headers: { authorization: `Bearer ${shown}` } },
-    );
-    socket.on('error', () => {});
-    let allowed = scope;
-    const narrower = this.#pick(LETTERS);
-    const renewal =
-      renews && this.#auth === 'jwt'
-        ? await this.#sign({ sub, contracts: [this.#pattern(narrower)] })
-        : undefined;
-    socket.on('message', (data) => {
-      const message = JSON.parse(String(data)) as { id?: string; type: string; payload?: unknown };
-      if (message.type === 'connection_ack') this.#sendSegment(socket, renewal);
-      if (message.type !== 'next') return;
-      if (message.id === 'renewal' && !JSON.stringify(message.payload).includes('errors')) {
-        allowed = narrower;
-      }
-      this.#look(JSON.stringify(message.payload), allowed);
-    });
-    const gone = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-    socket.on('open', () => socket.send('{"type":"connection_init"}'));
-    await Promise.race([gone, pause(this.#below(60))]);
-    if (this.#below(2) === 0) socket.terminate();
-    else socket.close();
-    await Promise.race([gone, pause(500)]);
-    socket.terminate();
-  }
-
-  #sendSegment(socket: WebSocket, renewal: string | undefined): void {
-    const tcp = (socket as unknown as { _socket?: Socket })._socket;
-    tcp?.cork();
-    const messages = 2 + this.#below(8);
-    for (let sent = 0; sent < messages; sent++) {
-      this.steps++;
-      const id = String(this.#below(3));
-      const kind = this.#below(10);
-      if (kind < 4) socket.send(JSON.stringify({ id, type: 'complete' }));
-      const payload =
-        kind === 9 ? this.#pick(ODD_OPERATIONS).payload : { query: this.#operation() };
-      socket.send(
-        JSON.stringify({ id: kind === 9 ? `odd ${sent}` : id, type: 'subscribe', payload }),
-      );
-      if (kind === 8) socket.send(JSON.stringify({ id, type: 'complete' }));
-      if (renewal !== undefined && sent === 1) {
-        const query = `mutation { renewAuthorization(token: "${renewal}") { principal } }`;
-        socket.send(JSON.stringify({ id: 'renewal', type: 'subscribe', payload: { query } }));
-      }
-    }
-    tcp?.uncork();
-  }
-
-  /** A request whose client may vanish anywhere: in its headers, in its body, while it is answered. */
-  async #request(accept: string, patience: 0 | 1): Promise<void> {
-    this.steps++;
-    const { shown, scope } = await this.#somebody();
-    const odd = this.#below(5) === 0;
-    const payload = odd ? this.#pick(ODD_OPERATIONS).payload : { query: this.#operation() };
-    const body = JSON.stringify(payload);
-    const isPost = this.#below(3) > 0 || typeof payload['query'] !== 'string';
-    const head = isPost
-      ? `POST /graphql HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}`
-      : `GET /graphql?query=${encodeURIComponent(toWellFormed(String(payload['query'])))} HTTP/1.1`;
-    const text = `${head}\r\nHost: x\r\nAccept: ${accept}\r\nAuthorization: Bearer ${shown}\r\n\r\n`;
-    const bytes = Buffer.from(isPost ? text + body : text);
-    const cutAt = patience === 0 ? this.#below(bytes.length) : bytes.length;
-    const splitAt = this.#below(cutAt + 1);
-    const socket = connect(Number(new URL(this.gateway.url).port), '127.0.0.1');
-    let read = '';
-    socket.on('error', () => {});
-    if (this.#below(5) > 0) socket.on('data', (chunk) => (read += chunk.toString('utf8')));
-    const gone = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-    socket.write(bytes.subarray(0, splitAt));
-    await Promise.race([gone, pause(this.#below(20))]);
-    if (!socket.destroyed) socket.write(bytes.subarray(splitAt, cutAt));
-    await Promise.race([gone, pause(this.#below(50))]);
-    socket.destroy();
-    await gone;
-    this.#look(read, scope);
-  }
-
-  /** What came must be of contracts that the credential allows. */
-  #look(text: string, scope: string | undefined): void {
-    if (scope === undefined || scope === '*') return;
-    // What is refused is named as well, but not as an id.
-    for (const [, letter] of text.matchAll(/"id":"name:([abc])\d/g)) {
-      if (letter !== scope) this.leaks.push(`${letter} to ${scope}: ${text.slice(0, 300)}`);
-    }
-  }
-
-  #operation(): string {
-    const name = () => `"${this.#pick(LETTERS)}${this.#below(4)}"`;
-    const names = Array.from({ length: 1 + this.#below(4) }, name).join(' ');
-    const state = '{ id status snapshot { aggregate { lastPrice } } }';
-    return this.#pick([
-      `subscription { contractUpdates(names: [${names}]) ${state} }`,
-      `subscription { contractUpdates(names: [${names}], initial: false) ${state} }`,
-      `subscription { contractUpdates(names: [${names}], maxUpdatesPerSecond: 20) ${state} }`,
-      `subscription { contractUpdates(names: [${names}], changesOnly: true) ${state} }`,
-      `subscription { contractUpdates(names: ["unknown ${this.#below(50)}" ${names}]) ${state} }`,
-      `{ contracts(names: [${names}], waitMs: ${this.#below(60)}) ${state} }`,
-      `{ contract(name: "quiet ${this.#below(20)}", waitMs: 300) ${state} }`,
-      `{ contracts ${state} }`,
-    ]);
-  }
-
-  #below(bound: number): number {
-    return Math.floor(this.#random.next() * bound);
-  }
-
-  #pick<T>(items: readonly T[]): T {
-    return items[this.#below(items.length)] as T;
-  }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-function toWellFormed(text: string): string {
-  return text.toWellFormed();
 }

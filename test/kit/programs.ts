@@ -24,3 +24,6 @@ export const CHROMIUM_ARGUMENTS = [
   '--disable-component-update',
   '--disable-sync',
 ];
+
+/** Debian's Python. */
+export const PYTHON = '/usr/bin/python3';

@@ -3,7 +3,7 @@ import type { CredentialsSummary } from '../../hub/source.ts';
 /** What a handshake shows IME. Immutable: another token is another credential. */
 export interface Credential {
   readonly token: string;
-  /** Epoch milliseconds at which the token ends, as far as that can be read in it. */
+  /** When the token ends, in epoch milliseconds by our clock, as far as that can be read in it. */
   readonly expiresAtMs: number | undefined;
   /** Further headers: cookies of the login, and those of IME_HEADERS_FILE. */
   readonly headers: Readonly<Record<string, string>>;
@@ -26,6 +26,8 @@ export interface Credentials {
   refused(credential: Credential | undefined): void;
   /** Reads files anew. @returns whether another credential is in force */
   reread(): boolean;
+  /** An operator asks for it: files are read anew, and a login that has failed is tried at once. */
+  retry(): void;
   report(): CredentialsSummary;
   /** Ends every timer and watch, and a login that is under way. */
   close(): void;

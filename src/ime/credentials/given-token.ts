@@ -74,6 +74,10 @@ export class GivenToken implements Credentials {
     return this.#token !== last;
   }
 
+  retry(): void {
+    this.reread();
+  }
+
   report(): CredentialsSummary {
     return {
       mode: this.#file === undefined ? (this.#token === undefined ? 'NONE' : 'TOKEN') : 'FILE',

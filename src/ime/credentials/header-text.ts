@@ -44,7 +44,7 @@ export function readHeaders(text: string): Record<string, string> {
 export function expiryOf(token: string): number | undefined {
   try {
     const { exp } = decodeJwt(token);
-    return exp === undefined ? undefined : exp * 1_000;
+    return Number.isFinite(exp) ? Number(exp) * 1_000 : undefined;
   } catch {
     return undefined;
   }

@@ -33,9 +33,26 @@ export type LoginAnswer =
       readonly token: string;
       readonly cookies: CookieJar;
       readonly fields: number;
+      /** What time the service says it is, in epoch milliseconds; `undefined` where it does not. */
+      readonly serviceTimeMs: number | undefined;
     }
-  | { readonly outcome: 'refused' | 'malformed'; readonly detail: string }
-  | { readonly outcome: 'unreachable'; readonly detail: string; readonly isDown: boolean };
+  | {
+      readonly outcome: 'refused' | 'malformed';
+      readonly detail: string;
+      /** Of the two, the field names that the service knows, as far as it has said so. */
+      readonly fields: number;
+    }
+  | UnreachableLogin;
+
+/** Nothing answered, or nothing that has to do with name and password. */
+export interface UnreachableLogin {
+  readonly outcome: 'unreachable';
+  readonly detail: string;
+  /** Nothing answered at all; the service wants to be left alone; or it answered with an error. */
+  readonly why: 'down' | 'throttled' | 'failing';
+  /** The answer's Retry-After. */
+  readonly retryAfter: string | null;
+}
 
 /**
  * Logs in once, with the other field names where the first are not those that the service knows: at most
@@ -46,13 +63,12 @@ export type LoginAnswer =
  */
 export async function logIn(form: LoginForm, signal: AbortSignal): Promise<LoginAnswer> {
   const order = [form.fields, 1 - form.fields];
-  let answer: LoginAnswer = { outcome: 'malformed', detail: 'nothing was asked' };
   for (const fields of order) {
-    const one = await request(form, fields, signal);
-    if (one !== 'otherFields') return one;
-    answer = { outcome: 'refused', detail: 'it knows neither of the forms (HTTP 422)' };
+    const answer = await request(form, fields, signal);
+    if (answer !== 'otherFields') return answer;
   }
-  return answer;
+  const detail = 'it knows neither of the forms (HTTP 422)';
+  return { outcome: 'refused', detail, fields: form.fields };
 }
 
 async function request(
@@ -79,18 +95,20 @@ async function request(
   } catch (error) {
     const { cause, message, name } = error as Error & { cause?: { code?: string } };
     const code = cause?.code ?? (name === 'TimeoutError' ? 'no answer in time' : message);
-    return { outcome: 'unreachable', detail: code, isDown: code === 'ECONNREFUSED' };
+    return { outcome: 'unreachable', detail: code, why: 'down', retryAfter: null };
   }
   const { status } = response;
   if (status === 200 || status === 201) return accepted(response, text, url, fields);
   const detail = `HTTP ${status}${detailOf(text)}`;
   if (status === 422) return 'otherFields';
-  if (status === 400 || status === 401 || status === 403) return { outcome: 'refused', detail };
+  if (status === 400 || status === 401 || status === 403)
+    return { outcome: 'refused', detail, fields };
   if (status === 429 || status >= 500) {
     const isDown = status >= 502 && status <= 504;
-    return { outcome: 'unreachable', detail, isDown };
+    const why = status === 429 ? 'throttled' : isDown ? 'down' : 'failing';
+    return { outcome: 'unreachable', detail, why, retryAfter: response.headers.get('retry-after') };
   }
-  return { outcome: 'malformed', detail };
+  return { outcome: 'malformed', detail, fields };
 }
 
 async function accepted(
@@ -103,7 +121,7 @@ async function accepted(
   try {
     answer = JSON.parse(text);
   } catch {
-    return { outcome: 'malformed', detail: 'its answer is no JSON' };
+    return { outcome: 'malformed', detail: 'its answer is no JSON', fields };
   }
   const given = (answer as { Authorization?: unknown } | null)?.Authorization;
   const token = typeof given === 'string' ? given.replace(/^Bearer\s+/i, '').trim() : '';
@@ -111,13 +129,21 @@ async function accepted(
     return {
       outcome: 'malformed',
       detail: 'its answer has no Authorization that a header can carry',
+      fields,
     };
   }
   const cookies = new CookieJar();
   for (const cookie of response.headers.getSetCookie()) {
     await cookies.setCookie(cookie, url.href, { ignoreError: true });
   }
-  return { outcome: 'accepted', token, cookies, fields };
+  const serviceTimeMs = Date.parse(response.headers.get('date') ?? '');
+  return {
+    outcome: 'accepted',
+    token,
+    cookies,
+    fields,
+    serviceTimeMs: Number.isNaN(serviceTimeMs) ? undefined : serviceTimeMs,
+  };
 }
 
 async function readText(response: Response): Promise<string> {

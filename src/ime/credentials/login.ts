@@ -1,17 +1,25 @@
 import type { CredentialsSummary } from '../../hub/source.ts';
 import { backoffMs } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { retryAfterMs, throttledForMs } from '../../lib/retry-after.ts';
 import type { Logger } from '../../observability/log.ts';
 import { type Credential, type Credentials, type LoginOutcome, noLogins } from './credentials.ts';
 import type { FurtherHeaders } from './further-headers.ts';
 import { expiryOf } from './header-text.ts';
-import { type LoginAnswer, logIn } from './login-request.ts';
+import { type LoginAnswer, logIn, type UnreachableLogin } from './login-request.ts';
 import type { Password } from './password.ts';
 
 /** A new token is fetched when so much of the last one's life is over. */
 const RENEWED_AT = 0.8;
 /** A refused token is not replaced sooner: whoever refuses a new one refuses the next one too. */
 const LEAST_AGE_MS = 60_000;
+/**
+ * Clocks that differ by less are the same. Measured: uvicorn 0.17 gives all answers of a connection the date of
+ * its first one.
+ */
+const LEAST_SKEW_MS = 60_000;
+/** A login that answers with an error is asked about 15 times a minute, and its return is seen within so much. */
+const FAILING_CAP_MS = 5_000;
 /** After a wrong name or password, in milliseconds: accounts get locked. */
 const REFUSED_FIRST_MS = 60_000;
 const REFUSED_CAP_MS = 15 * 60_000;
@@ -93,6 +101,11 @@ export class Login implements Credentials {
     return false;
   }
 
+  retry(): void {
+    this.reread();
+    if (this.#state !== 'valid') this.#ask();
+  }
+
   report(): CredentialsSummary {
     return {
       mode: 'LOGIN',
@@ -142,15 +155,15 @@ export class Login implements Credentials {
   }
 
   #answered(answer: LoginAnswer, cookie: string): void {
+    if (answer.outcome !== 'unreachable') this.#fields = answer.fields;
     if (answer.outcome === 'accepted') {
-      this.#fields = answer.fields;
-      this.#take(answer.token, cookie);
+      this.#take(answer.token, cookie, answer.serviceTimeMs);
       return;
     }
     const { outcome, detail } = answer;
     const failures = this.#failures++;
     if (outcome === 'unreachable') {
-      this.#askIn(backoffMs(failures, answer.isDown));
+      this.#askIn(this.#againInMs(answer, failures));
     } else {
       this.#askIn(Math.min(REFUSED_CAP_MS, REFUSED_FIRST_MS * 2 ** Math.min(failures, 20)));
     }
@@ -160,9 +173,15 @@ export class Login implements Credentials {
     );
   }
 
-  #take(token: string, cookie: string): void {
+  #againInMs({ why, retryAfter }: UnreachableLogin, failures: number): number {
+    if (why === 'throttled') return throttledForMs(retryAfterMs(retryAfter, this.#clock.nowMs()));
+    if (why === 'down') return backoffMs(failures, true);
+    return Math.min(FAILING_CAP_MS, backoffMs(failures, false, 0.5 + Math.random() / 2));
+  }
+
+  #take(token: string, cookie: string, serviceTimeMs: number | undefined): void {
     const nowMs = this.#clock.nowMs();
-    const expiresAtMs = expiryOf(token);
+    const expiresAtMs = this.#endOf(token, nowMs, serviceTimeMs ?? nowMs);
     const further = lowerCased(this.#headers.headers);
     const cookies = [further['cookie'] ?? '', cookie].filter((text) => text !== '').join('; ');
     const headers = { ...USER_AGENT, ...further, ...(cookies === '' ? {} : { cookie: cookies }) };
@@ -173,14 +192,27 @@ export class Login implements Credentials {
     this.#cancelEnd();
     if (expiresAtMs !== undefined) {
       const lifeMs = expiresAtMs - nowMs;
-      // A service that gives tokens which have ended, or whose clock is far off, is not hammered.
       this.#askIn(Math.max(1_000, lifeMs * RENEWED_AT));
-      this.#cancelEnd = this.#clock.setTimeout(() => this.#end(), Math.max(1_000, lifeMs));
+      this.#cancelEnd = this.#clock.setTimeout(() => this.#end(), lifeMs);
     }
     this.#setState('valid', undefined);
     const seconds =
       expiresAtMs === undefined ? undefined : Math.round((expiresAtMs - nowMs) / 1_000);
     this.#log.info({ tokenLifeSeconds: seconds }, 'logged in to IME');
+  }
+
+  /** When a new token ends by our clock: the service's own may be another. */
+  #endOf(token: string, nowMs: number, serviceTimeMs: number): number | undefined {
+    const aheadMs = serviceTimeMs - nowMs;
+    const isOff = Math.abs(aheadMs) >= LEAST_SKEW_MS;
+    const seconds = Math.round(aheadMs / 1_000);
+    if (isOff) this.#log.warn({ seconds }, "IME's clock is ahead of this machine's by so much");
+    const saysMs = expiryOf(token);
+    const endsAtMs = saysMs === undefined || !isOff ? saysMs : saysMs - aheadMs;
+    if (endsAtMs === undefined || endsAtMs > nowMs) return endsAtMs;
+    // It would be asked for another one at once, and again: this one is used until it is refused.
+    this.#log.warn('the access token says that it has ended already; that is not believed');
+    return undefined;
   }
 
   /** The token's life is over, and there is no other one. */

@@ -20,6 +20,8 @@ export class ContractFeed {
   delivered = false;
   /** What its subscribers have last been told, or would have been. */
   status: ContractStatus = 'PENDING';
+  /** Why, in words, while that is not LIVE. */
+  reason: string | undefined;
   /** How many states have been delivered. */
   sequence = 0;
   /** The last of them, while the connection that brought it is open: it is told to whoever asks anew. */

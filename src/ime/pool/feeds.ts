@@ -6,6 +6,7 @@ import {
 import type { ContractKey } from '../../contract/key.ts';
 import { type Snapshot, withKnownSections } from '../../contract/snapshot.ts';
 import type { ContractSink } from '../../hub/source.ts';
+import { isRefusal } from '../sockets/failure.ts';
 import type { DecodedMessage, Shard } from '../sockets/shard.ts';
 import type { Upstream } from '../sockets/upstream.ts';
 import { ContractFeed } from './contract-feed.ts';
@@ -178,7 +179,9 @@ export class ContractFeeds {
       code: 'UPSTREAM_LOST',
       reason: `The connection to IME was lost: ${reason}.`,
     };
-    const isDialFailure = shard.failure !== undefined && shard.failure.openForMs === undefined;
+    const { failure } = shard;
+    const isDialFailure = failure !== undefined && failure.openForMs === undefined;
+    const isAsked = failure !== undefined && isRefusal(failure.class);
     for (const key of keys) {
       const feed = this.#feeds.get(key);
       if (feed === undefined || !feed.shards.has(shard)) continue;
@@ -189,7 +192,10 @@ export class ContractFeeds {
         feed.last = undefined;
         feed.unreadable = false;
       }
-      if (!carriedOn && !(isDialFailure && feed.status === 'STALE')) this.#tellLost(feed, cause);
+      // What was never there is not lost: what a refusal of it means is found out, and then told.
+      const isKnown =
+        feed.status === 'STALE' ? isDialFailure : isAsked && feed.status === 'PENDING';
+      if (!carriedOn && !isKnown) this.#tellLost(feed, cause);
       this.#forgetIfUnused(feed);
     }
   }
@@ -244,6 +250,7 @@ export class ContractFeeds {
 
   #deliverLast(feed: ContractFeed, { snapshot, stale }: NonNullable<ContractFeed['last']>): void {
     feed.status = stale === undefined ? 'LIVE' : 'STALE';
+    feed.reason = stale?.reason;
     if (!feed.wanted) return;
     feed.delivered = true;
     const position = this.#upstream.positions.next();
@@ -252,13 +259,15 @@ export class ContractFeeds {
 
   #tell(feed: ContractFeed, status: Exclude<ContractStatus, 'LIVE'>, cause: StatusCause): void {
     feed.status = status;
+    feed.reason = cause.reason;
     if (!feed.wanted) return;
     this.#sink.status(feed.key, { status, cause, position: this.#upstream.positions.next() });
   }
 
   #tellLost(feed: ContractFeed, cause: StatusCause): void {
     if (feed.status === 'INVALID') return;
-    this.#tell(feed, feed.delivered ? 'STALE' : 'PENDING', cause);
+    const status = feed.delivered ? 'STALE' : 'PENDING';
+    if (status !== feed.status || cause.reason !== feed.reason) this.#tell(feed, status, cause);
   }
 
   #forgetIfUnused(feed: ContractFeed): void {

@@ -1,7 +1,7 @@
 import type { ContractKey, KeySpace } from '../../contract/key.ts';
 import type { ContractSink } from '../../hub/source.ts';
 import type { DialTurn } from '../sockets/dial-gate.ts';
-import { describeEnd, throttledForMs } from '../sockets/failure.ts';
+import { describeEnd, noDialForMs } from '../sockets/failure.ts';
 import {
   type DecodedMessage,
   Shard,
@@ -10,6 +10,7 @@ import {
 } from '../sockets/shard.ts';
 import type { Upstream } from '../sockets/upstream.ts';
 import { byAsker } from './askers.ts';
+import { ConnectionLog } from './connection-log.ts';
 import { ContractFeeds } from './feeds.ts';
 import { areDoubted, newcomers } from './newcomers.ts';
 import {
@@ -17,6 +18,7 @@ import {
   type ProbeAnswer,
   probeAnswer,
   type RefusalJudge,
+  refusalKind,
 } from './refusal-judge.ts';
 import { outdated, replacedSinceMs, shardLoads } from './shard-loads.ts';
 import { packShards, planCompaction } from './shard-plan.ts';
@@ -39,6 +41,7 @@ export class ImePool implements ShardOwner, JudgedPool {
   readonly #replacements = new Map<Shard, readonly Shard[]>();
   readonly #probes = new Map<Shard, (answer: ProbeAnswer) => void>();
   readonly #sizing: ShardSizing;
+  readonly #connectionLog: ConnectionLog;
   #cancelPlan: (() => void) | undefined;
   #planAtMs = 0;
   #closed = false;
@@ -52,6 +55,7 @@ export class ImePool implements ShardOwner, JudgedPool {
     this.#upstream = upstream;
     this.#judge = judge;
     this.#sizing = new ShardSizing(upstream, space);
+    this.#connectionLog = new ConnectionLog(upstream, space);
     this.feeds = new ContractFeeds(upstream, sink);
   }
 
@@ -83,7 +87,7 @@ export class ImePool implements ShardOwner, JudgedPool {
    * others carry them all already.
    */
   probe(keys: readonly ContractKey[], turn: DialTurn): Promise<ProbeAnswer> {
-    if (this.#closed) return Promise.resolve('unanswered');
+    if (this.#closed) return Promise.resolve('closed');
     return new Promise((resolve) => {
       const shard = this.#add(keys, turn);
       this.#probes.set(shard, resolve);
@@ -115,7 +119,7 @@ export class ImePool implements ShardOwner, JudgedPool {
     this.#closed = true;
     this.#cancelPlan?.();
     for (const shard of this.#shards) shard.close();
-    for (const answer of this.#probes.values()) answer('unanswered');
+    for (const answer of this.#probes.values()) answer('closed');
     for (const own of [this.#probes, this.#replacements, this.#shards]) own.clear();
     this.feeds.clear();
   }
@@ -133,13 +137,16 @@ export class ImePool implements ShardOwner, JudgedPool {
   }
 
   shardAccepted(shard: Shard): void {
+    this.#connectionLog.accepted();
     this.#judge.accepted(shard.dialedAtMs, shard.form);
     this.feeds.accepted(shard);
-    if (this.#probes.has(shard)) {
+    const answer = this.#probes.get(shard);
+    if (answer !== undefined) {
+      this.#probes.delete(shard);
       if (this.feeds.carriedByOthers(shard, (other) => other.isAccepted)) {
         this.#discard(shard, 'the probe was answered');
       }
-      this.#answerProbe(shard, 'accepted');
+      answer('accepted');
     }
     this.#planIn(REPLAN_MS);
   }
@@ -150,17 +157,15 @@ export class ImePool implements ShardOwner, JudgedPool {
 
   shardEnded(shard: Shard, failure: ShardFailure): void {
     const reason = describeEnd(failure.end);
-    const held = this.#upstream.repeats.pass(`${this.space} ended: ${failure.class}`);
-    this.#upstream.log[held === undefined ? 'debug' : 'info'](
-      { endpoint: this.space, contracts: shard.keys.size, class: failure.class, held },
-      `a connection to IME ended: ${reason}`,
-    );
+    this.#connectionLog.ended(shard, failure);
     this.feeds.lose(shard, shard.keys, false, reason);
     const tokenChanged = this.#upstream.credentials.reread();
-    if (failure.class === 'throttled') this.#upstream.gate.pauseFor(throttledForMs(failure.end));
-    if (this.#probes.has(shard)) {
+    if (failure.class === 'throttled') this.#upstream.gate.pauseFor(noDialForMs(failure.end));
+    const answer = this.#probes.get(shard);
+    if (answer !== undefined) {
+      this.#probes.delete(shard);
       this.#discard(shard, reason);
-      this.#answerProbe(shard, probeAnswer(failure));
+      answer(probeAnswer(failure));
     } else if (failure.class === 'ambiguous' || failure.class === 'token') {
       this.#refused(shard, failure, tokenChanged);
     } else if (failure.class === 'tooLong') {
@@ -185,12 +190,12 @@ export class ImePool implements ShardOwner, JudgedPool {
     this.#discard(shard, reason);
     // The token that was refused is not the one in force any more.
     if (tokenChanged || this.#upstream.isOutdated(shard.credential)) return;
-    const isTokenOnly = failure.class === 'token';
-    if (!isTokenOnly) this.#judge.dialedInVain(askers);
+    const kind = refusalKind(failure);
+    if (kind === 'batch') this.#judge.dialedInVain(askers);
     // Nobody wants some of these contracts any more: another dial, with what is left, tells more than a search.
     if (batch.every((key) => this.feeds.usable(key))) {
       this.feeds.search(batch, true);
-      this.#judge.refused(this, batch, isTokenOnly);
+      this.#judge.refused(this, batch, kind);
     }
     this.#withdraw();
   }
@@ -208,12 +213,9 @@ export class ImePool implements ShardOwner, JudgedPool {
   }
 
   #retry(shard: Shard, reason: string): void {
-    const usable = new Set([...shard.keys].filter((key) => this.feeds.usable(key)));
-    if (usable.size === 0) {
-      this.#discard(shard, reason);
-      return;
-    }
-    const unusable = [...shard.keys].filter((key) => !usable.has(key));
+    const usable = [...shard.keys].filter((key) => this.feeds.usable(key));
+    if (usable.length === 0) return this.#discard(shard, reason);
+    const unusable = [...shard.keys].filter((key) => !this.feeds.usable(key));
     this.feeds.lose(shard, unusable, true, reason);
     shard.retry(usable);
   }
@@ -230,12 +232,6 @@ export class ImePool implements ShardOwner, JudgedPool {
     this.#replacements.delete(shard);
     shard.close();
     this.feeds.lose(shard, shard.keys, true, reason);
-  }
-
-  #answerProbe(shard: Shard, answer: ProbeAnswer): void {
-    const resolve = this.#probes.get(shard);
-    this.#probes.delete(shard);
-    resolve?.(answer);
   }
 
   #planIn(ms: number): void {

@@ -6,11 +6,17 @@ import type { ShardFailure } from '../sockets/shard.ts';
 import type { AskedContracts, AskerRecords } from './askers.ts';
 import type { ContractFeeds } from './feeds.ts';
 
+/** What IME answers to a probe. */
+export type Verdict = 'accepted' | 'refused' | 'tokenRefused';
+
+/** How a probe ended: a failure, or the pool's being closed, says nothing of the contracts or the token. */
+export type ProbeAnswer = Verdict | ShardFailure | 'closed';
+
 /**
- * How a probe ended: `unanswered` and `unreachable` say nothing of the contracts or the token, and with the
- * second one nothing answered at all.
+ * What a refusal is of: the `token` surely; the token or one of the contracts of a `batch`; or the same, of
+ * contracts that were `carried` until then.
  */
-export type ProbeAnswer = 'accepted' | 'refused' | 'tokenRefused' | 'unanswered' | 'unreachable';
+export type RefusalKind = 'token' | 'batch' | 'carried';
 
 /** A pool, as whoever judges its refusals sees it. */
 export interface JudgedPool {
@@ -25,8 +31,8 @@ export interface JudgedPool {
 export interface RefusalJudge extends AskerRecords {
   /** Why nothing is dialed for now; `undefined` while dialing goes on. */
   readonly trouble: StatusCause | undefined;
-  /** A batch was refused: its token (surely, where `tokenOnly`), or one of its contracts. */
-  refused(pool: JudgedPool, batch: readonly ContractKey[], tokenOnly: boolean): void;
+  /** A batch was refused. */
+  refused(pool: JudgedPool, batch: readonly ContractKey[], kind: RefusalKind): void;
   /** A dial for these askers was refused, and may have cost IME a dial for nothing. */
   dialedInVain(askers: readonly AskedContracts[]): void;
   /** Contracts of one asker are to be dialed when it is the asker's turn, and searched where they are refused. */
@@ -46,7 +52,20 @@ export interface RefusalJudge extends AskerRecords {
 
 /** What the end of a probe's connection says. */
 export function probeAnswer(failure: ShardFailure): ProbeAnswer {
-  if (failure.class === 'ambiguous') return 'refused';
-  if (failure.class === 'unreachable') return 'unreachable';
-  return failure.class === 'token' ? 'tokenRefused' : 'unanswered';
+  switch (failure.class) {
+    case 'ambiguous':
+    // Shorter than any subscription can be: there is no other answer to be had.
+    case 'tooLong':
+      return 'refused';
+    case 'token':
+      return 'tokenRefused';
+    default:
+      return failure;
+  }
+}
+
+/** What a connection that ended with a refusal was refused for. */
+export function refusalKind(failure: ShardFailure): RefusalKind {
+  if (failure.class === 'token') return 'token';
+  return failure.wasAccepted ? 'carried' : 'batch';
 }

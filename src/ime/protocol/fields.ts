@@ -19,6 +19,9 @@ export type Section<T> = {
   readonly [Field in keyof T]-?: readonly [imeName: string, kind: FieldKind];
 };
 
+/** How `BestLimit` names a level of the order book; it may have names that are none. */
+export const LEVEL = /^[1-9]\d{0,2}$/;
+
 /** One level of `BestLimit`. */
 export const BEST_LIMIT: Section<Omit<BestLimit, 'level'>> = {
   buyQuantity: ['buy_quantity', 'integer'],

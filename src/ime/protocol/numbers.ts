@@ -1,5 +1,7 @@
 /** A JSON number literal: sign, whole digits, fraction, exponent. */
 const JSON_NUMBER = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
+/** A whole number in its canonical digits, behind which only zeros may be. */
+const CANONICAL = /^(?:0|-?[1-9]\d*)(?:\.0+)?$/;
 /** A whole number of more digits than this is no count of anything; an exponent must not expand it. */
 const MOST_WHOLE_DIGITS = 400;
 
@@ -14,6 +16,10 @@ export function decimalDigits(literal: string): string | null {
  * for an exponent that would make more than 400 digits.
  */
 export function wholeDigits(literal: string): string | null {
+  if (CANONICAL.test(literal)) {
+    const point = literal.indexOf('.');
+    return point === -1 ? literal : literal.slice(0, point);
+  }
   const match = JSON_NUMBER.exec(literal);
   if (match === null) return null;
   const [, sign = '', whole = '', fraction = '', exponent = '0'] = match;

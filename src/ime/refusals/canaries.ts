@@ -1,4 +1,5 @@
 import type { ContractKey } from '../../contract/key.ts';
+import type { Credential } from '../credentials/credentials.ts';
 import { type AskerRecords, byAsker, inTurns } from '../pool/askers.ts';
 import type { JudgedPool } from '../pool/refusal-judge.ts';
 
@@ -6,6 +7,8 @@ import type { JudgedPool } from '../pool/refusal-judge.ts';
 export interface RefusedBatch {
   readonly pool: JudgedPool;
   readonly keys: readonly ContractKey[];
+  /** What was refused with them: with another one they are to be dialed anew. */
+  readonly credential: Credential | undefined;
 }
 
 /** One contract of one pool, to dial alone. */

@@ -10,6 +10,9 @@ import type { Clock } from '../../lib/clock.ts';
  */
 export type DialPurpose = 'own' | 'first' | 'search' | 'retest';
 
+/** Waits until a dial may be made. @returns what gives it back, where it turns out to have reached nobody */
+export type TakeTurn = () => Promise<() => void>;
+
 /** Over how long dials are counted, in milliseconds. */
 const WINDOW_MS = 60_000;
 /**
@@ -75,9 +78,10 @@ export class DialBudget {
     });
   }
 
-  /** A dial that did not wait for its turn was made for an asker. */
-  count(asker: string): void {
+  /** A dial that did not wait for its turn is made for an asker. @returns what gives it back */
+  count(asker: string): () => void {
     this.#spent.push({ asker, atMs: this.#clock.monotonicMs() });
+    return () => this.giveBack(asker);
   }
 
   /** The latest dial for an asker has shown that there was nothing to fear. */

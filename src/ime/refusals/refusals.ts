@@ -1,31 +1,26 @@
 import type { StatusCause } from '../../contract/contract-status.ts';
 import type { ContractKey } from '../../contract/key.ts';
-import { backoffMs } from '../../lib/backoff.ts';
 import { sleep } from '../../lib/clock.ts';
-import { RecentMap } from '../../lib/recent-map.ts';
 import { type AskedContracts, apartOrTogether, byAsker, OWN } from '../pool/askers.ts';
-import type { JudgedPool, ProbeAnswer, RefusalJudge } from '../pool/refusal-judge.ts';
+import type { JudgedPool, RefusalJudge, RefusalKind, Verdict } from '../pool/refusal-judge.ts';
 import type { AuthorizationForm } from '../protocol/endpoints.ts';
+import { redialAfterMs } from '../sockets/failure.ts';
+import type { ShardFailure } from '../sockets/shard.ts';
 import type { Upstream } from '../sockets/upstream.ts';
 import { chooseCanaries, type RefusedBatch, type Single } from './canaries.ts';
-import { DialBudget } from './dial-budget.ts';
-import { type RefusalState, TROUBLE } from './refusal-state.ts';
+import { DialBudget, type TakeTurn } from './dial-budget.ts';
+import { Doubts } from './doubts.ts';
+import { IN_WORDS, type RefusalState, TOKEN_ENDED, TROUBLE } from './refusal-state.ts';
 import type { TokenWitness } from './search.ts';
 import { Searches } from './searches.ts';
 import { TokenWait } from './token-wait.ts';
 
-/** For how long it counts that IME has refused somebody's contracts, in milliseconds. */
-const DOUBT_MS = 10 * 60_000;
-/** Who was refused no more often than this is not in doubt: anybody may misspell a name. */
-const MOST_MISTAKES = 3;
 /** A token that was good so short a time ago is good as likely as not, in milliseconds. */
 const LIKELY_GOOD_MS = 60_000;
-/** How many of them are remembered: who was refused longest ago is forgotten first. */
-const MOST_DOUBTED = 10_000;
 
 /** A batch that was refused, before it is known what that means. */
 interface Inquiry extends RefusedBatch {
-  readonly tokenOnly: boolean;
+  readonly kind: RefusalKind;
   /** By the monotonic clock. */
   readonly refusedAtMs: number;
 }
@@ -41,12 +36,12 @@ export class Refusals implements RefusalJudge, TokenWitness {
   readonly #budget: DialBudget;
   readonly #searches: Searches;
   readonly #wait: TokenWait;
+  readonly #doubts: Doubts;
   readonly #inquiries: Inquiry[] = [];
-  /** How often IME has refused contracts of somebody lately, and when last, by the monotonic clock. */
-  readonly #doubted = new RecentMap<string, { times: number; lastAtMs: number }>(MOST_DOUBTED);
   readonly #abort = new AbortController();
   #state: RefusalState = 'clear';
   #running = false;
+  #failure: ShardFailure | undefined;
   #tokenProvenAtMs = Number.NEGATIVE_INFINITY;
 
   /** @param pools both pools: a contract of either can be the canary */
@@ -54,6 +49,7 @@ export class Refusals implements RefusalJudge, TokenWitness {
     this.#upstream = upstream;
     this.#pools = pools;
     this.#budget = new DialBudget(upstream.clock);
+    this.#doubts = new Doubts(upstream.clock);
     this.#searches = new Searches(upstream, this.#budget, this, () => {
       if (this.#state === 'searching') this.#setState('clear');
     });
@@ -61,12 +57,19 @@ export class Refusals implements RefusalJudge, TokenWitness {
   }
 
   get trouble(): StatusCause | undefined {
-    const { current, isRequired, problem } = this.#upstream.credentials;
-    const known = TROUBLE[this.#state];
+    const { clock, credentials } = this.#upstream;
+    const { current, isRequired, problem } = credentials;
+    const known = TROUBLE[isRequired ? 'login' : 'token'][this.#state];
     if (problem !== undefined && (known !== undefined || (isRequired && current === undefined))) {
       return { code: 'TOKEN_REFUSED', reason: problem };
     }
-    return known;
+    const hasEnded = (current?.expiresAtMs ?? Number.POSITIVE_INFINITY) <= clock.nowMs();
+    return known !== undefined && hasEnded ? TOKEN_ENDED : known;
+  }
+
+  /** Why IME cannot be asked what a refusal means; `undefined` while it can, or nothing is asked. */
+  get failure(): ShardFailure | undefined {
+    return this.#failure ?? this.#searches.failure;
   }
 
   get tokenProvenAtMs(): number {
@@ -74,7 +77,7 @@ export class Refusals implements RefusalJudge, TokenWitness {
   }
 
   inDoubt(asker: string): boolean {
-    return this.#refusalsOf(asker) > MOST_MISTAKES;
+    return this.#doubts.has(asker);
   }
 
   dialsFor(asker: string): number {
@@ -85,37 +88,35 @@ export class Refusals implements RefusalJudge, TokenWitness {
     const most = askers.at(-1);
     if (most === undefined) return;
     this.#budget.count(most.asker);
-    if (askers.length === 1) this.#doubt(most.asker);
+    if (askers.length === 1) this.#doubts.add(most.asker);
   }
 
   doubt(pool: JudgedPool, keys: readonly ContractKey[]): void {
-    for (const { asker } of byAsker(keys, pool.feeds, this)) this.#doubt(asker);
+    for (const { asker } of byAsker(keys, pool.feeds, this)) this.#doubts.add(asker);
   }
 
-  refused(pool: JudgedPool, keys: readonly ContractKey[], tokenOnly: boolean): void {
-    this.suspect({ pool, keys }, tokenOnly);
+  refused(pool: JudgedPool, keys: readonly ContractKey[], kind: RefusalKind): void {
+    this.suspect({ pool, keys, credential: this.#upstream.credentials.current }, kind);
   }
 
-  suspect({ pool, keys }: RefusedBatch, tokenOnly: boolean): void {
+  suspect({ pool, keys, credential }: RefusedBatch, kind: RefusalKind): void {
     const refusedAtMs = this.#upstream.clock.monotonicMs();
-    this.#inquiries.push({ pool, keys, tokenOnly, refusedAtMs });
+    this.#inquiries.push({ pool, keys, credential, kind, refusedAtMs });
     // Until it is known what is at fault, no other dial may run into the same wall; but where the token was
     // good a moment ago and only newcomers are refused, nobody else is kept waiting.
     const isNewcomer = keys.every((key) => pool.feeds.get(key)?.proven !== true);
     const isLikelyGood = refusedAtMs - this.#tokenProvenAtMs < LIKELY_GOOD_MS;
-    if (tokenOnly || !isNewcomer || !isLikelyGood) this.#hold();
+    if (kind === 'token' || !isNewcomer || !isLikelyGood) this.#hold();
     if (!this.#running) void this.#run();
   }
 
   tryOut(pool: JudgedPool, { asker, keys }: AskedContracts): void {
-    const nothing = { refusedAtMs: undefined, good: new Set<ContractKey>() };
-    this.#searches.start({ pool, asker, keys, purpose: 'search', ...nothing });
+    this.#searches.start({ pool, asker, keys, purpose: 'search', ...this.#nothingKnown() });
   }
 
   retest(pool: JudgedPool, key: ContractKey): void {
-    const nothing = { refusedAtMs: undefined, good: new Set<ContractKey>() };
     const asker = byAsker([key], pool.feeds, this)[0]?.asker ?? OWN;
-    this.#searches.start({ pool, asker, keys: [key], purpose: 'retest', ...nothing });
+    this.#searches.start({ pool, asker, keys: [key], purpose: 'retest', ...this.#nothingKnown() });
   }
 
   accepted(dialedAtMs: number, form: AuthorizationForm): void {
@@ -128,8 +129,9 @@ export class Refusals implements RefusalJudge, TokenWitness {
     if (this.#state === 'allRefused') this.#wait.asked(pool, byAsker(keys, pool.feeds, this));
   }
 
-  /** There is another token: it is tried at once, and what was refused with the last one counts no more. */
+  /** There is another token: it is tried at once, and what the last one was answered counts no more. */
   tokenChanged(): void {
+    this.#tokenProvenAtMs = Number.NEGATIVE_INFINITY;
     this.#searches.abort();
     if (this.trouble !== undefined) this.#wait.wake();
   }
@@ -137,30 +139,37 @@ export class Refusals implements RefusalJudge, TokenWitness {
   /** @returns the canary that was accepted, or what the refusal of all of them means */
   async askCanaries(
     batch: RefusedBatch,
-    turn: () => Promise<unknown>,
+    takeTurn: TakeTurn,
     most = 3,
   ): Promise<Single | 'tokenRefused' | 'allRefused'> {
     const { canaries, sure } = chooseCanaries(batch, this.#pools(), this, most);
     for (const canary of canaries) {
-      const answer = await this.answered(canary, turn);
+      const answer = await this.answered(canary, takeTurn);
       if (answer === 'accepted') return canary;
       if (answer === 'tokenRefused') return 'tokenRefused';
     }
     return sure ? 'tokenRefused' : 'allRefused';
   }
 
-  /** Dials one contract, past everything that waits, until IME answers: a transient failure is no answer. */
-  async answered(
-    { pool, key }: Single,
-    turn: () => Promise<unknown>,
-  ): Promise<Exclude<ProbeAnswer, 'unanswered' | 'unreachable'>> {
-    for (let attempt = 0; ; attempt++) {
-      await turn();
-      const answer = await pool.probe([key], 'probe');
-      this.#abort.signal.throwIfAborted();
-      if (answer !== 'unanswered' && answer !== 'unreachable') return answer;
-      const waitMs = backoffMs(attempt, answer === 'unreachable');
-      await sleep(this.#upstream.clock, waitMs, this.#abort.signal);
+  /**
+   * Dials one contract, past everything that waits, until IME answers: a failure is no answer. It is waited
+   * for as everywhere.
+   */
+  async answered({ pool, key }: Single, takeTurn: TakeTurn): Promise<Verdict> {
+    try {
+      for (let attempt = 0; ; attempt++) {
+        const giveBack = await takeTurn();
+        const answer = await pool.probe([key], 'probe');
+        this.#abort.signal.throwIfAborted();
+        if (answer === 'closed') throw new Error('the pool was closed during an inquiry');
+        if (typeof answer === 'string') return answer;
+        this.#failure = answer;
+        if (answer.class === 'unreachable') giveBack();
+        const waitMs = redialAfterMs(answer.class, answer.end, attempt);
+        await sleep(this.#upstream.clock, waitMs, this.#abort.signal);
+      }
+    } finally {
+      this.#failure = undefined;
     }
   }
 
@@ -168,18 +177,6 @@ export class Refusals implements RefusalJudge, TokenWitness {
     this.#abort.abort();
     this.#searches.close();
     this.#budget.close();
-  }
-
-  #doubt(asker: string): void {
-    if (asker === OWN) return;
-    const times = this.#refusalsOf(asker) + 1;
-    this.#doubted.set(asker, { times, lastAtMs: this.#upstream.clock.monotonicMs() });
-  }
-
-  #refusalsOf(asker: string): number {
-    const record = this.#doubted.get(asker);
-    if (record === undefined) return 0;
-    return record.lastAtMs > this.#upstream.clock.monotonicMs() - DOUBT_MS ? record.times : 0;
   }
 
   #hold(): void {
@@ -192,7 +189,7 @@ export class Refusals implements RefusalJudge, TokenWitness {
     this.#state = state;
     const { trouble } = this;
     if (trouble === undefined) {
-      this.#upstream.log.info({ state }, `refusals of IME: ${state}`);
+      this.#upstream.log.info({ state }, IN_WORDS[state]);
       return;
     }
     this.#upstream.gate.setTrusting(false);
@@ -219,25 +216,36 @@ export class Refusals implements RefusalJudge, TokenWitness {
   }
 
   async #judge(batch: Inquiry): Promise<void> {
-    if (!batch.tokenOnly && this.#tokenProvenAtMs >= batch.refusedAtMs) {
-      this.#search(batch, undefined);
-      return;
+    const { credential, kind, refusedAtMs } = batch;
+    let canary: Single | undefined;
+    const isOutdated = () => this.#upstream.isOutdated(credential);
+    if (!isOutdated() && (kind === 'token' || this.#tokenProvenAtMs < refusedAtMs)) {
+      this.#setState('asking');
+      const answer = await this.#whoIsAtFault(batch);
+      if (answer === 'otherForm') return this.#dialAnew(batch);
+      if (typeof answer !== 'string') canary = answer;
+      else {
+        this.#upstream.credentials.refused(credential);
+        if (!isOutdated()) return this.#waitForToken(batch, answer);
+      }
     }
-    this.#setState('asking');
-    const answer = await this.#whoIsAtFault(batch);
-    if (typeof answer !== 'string') {
-      this.#search(batch, answer);
-      return;
-    }
-    if (answer !== 'otherForm') {
-      this.#upstream.credentials.refused(this.#upstream.credentials.current);
-      this.#searches.abort();
-      this.#doubted.clear();
-      this.#setState(answer);
-      this.#hold();
-      await this.#wait.forToken(batch, () => this.#setState('tokenRefused'));
-    }
-    // Their contracts may never have been at fault: they are dialed once more, as a whole.
+    // What another token was refused with says nothing. And what IME accepted before it refused it is not
+    // searched: a culprit would be found whether or not there is one. Both are dialed once more, as a whole.
+    if (isOutdated() || kind === 'carried') batch.pool.searched(batch.keys);
+    else this.#search(batch, canary);
+  }
+
+  async #waitForToken(batch: Inquiry, state: 'tokenRefused' | 'allRefused'): Promise<void> {
+    this.#searches.abort();
+    this.#doubts.clear();
+    this.#setState(state);
+    this.#hold();
+    await this.#wait.forToken(batch, () => this.#setState('tokenRefused'));
+    this.#dialAnew(batch);
+  }
+
+  /** What was refused meanwhile may never have been at fault: it is dialed once more, as a whole. */
+  #dialAnew(batch: Inquiry): void {
     for (const one of [batch, ...this.#inquiries.splice(0)]) one.pool.searched(one.keys);
   }
 
@@ -245,37 +253,44 @@ export class Refusals implements RefusalJudge, TokenWitness {
   async #whoIsAtFault(
     batch: Inquiry,
   ): Promise<Single | 'tokenRefused' | 'allRefused' | 'otherForm'> {
-    const { pool, keys, tokenOnly } = batch;
+    const { pool, keys, kind } = batch;
     // Nobody's dials wait longer for this than they must: it is counted, but does not wait itself.
     const asker = byAsker(keys, pool.feeds, this).at(-1)?.asker ?? OWN;
-    const turn = async () => this.#budget.count(asker);
+    const takeTurn = async () => this.#budget.count(asker);
     const { authorization, credentials } = this.#upstream;
     // Nothing was ever accepted: before many contracts are asked one by one, one is asked in the other form.
     const isOpen = authorization.isOpen && credentials.current !== undefined;
     if (isOpen) {
       const [key] = keys;
       authorization.flip();
-      if (key !== undefined && (await this.answered({ pool, key }, turn)) === 'accepted') {
+      if (key !== undefined && (await this.answered({ pool, key }, takeTurn)) === 'accepted') {
         return 'otherForm';
       }
       authorization.flip();
     }
     // A bad token costs four dials in all.
-    return tokenOnly ? 'tokenRefused' : this.askCanaries(batch, turn, isOpen ? 2 : 3);
+    return kind === 'token' ? 'tokenRefused' : this.askCanaries(batch, takeTurn, isOpen ? 2 : 3);
+  }
+
+  /** What a search begins with whose contracts have not been dialed yet. */
+  #nothingKnown() {
+    const { current: credential } = this.#upstream.credentials;
+    return { credential, refusedAtMs: undefined, good: new Set<ContractKey>() };
   }
 
   /** Searches a batch, for each who asked for some of it apart, where they are few. */
-  #search({ pool, keys, refusedAtMs }: Inquiry, canary: Single | undefined): void {
+  #search({ pool, keys, credential, refusedAtMs }: Inquiry, canary: Single | undefined): void {
     const good = new Set(canary?.pool === pool ? [canary.key] : []);
     if (keys.some((key) => pool.feeds.get(key)?.proven && !good.has(key))) {
-      this.#searches.start({ pool, asker: OWN, keys, purpose: 'own', refusedAtMs, good });
+      const own = { pool, asker: OWN, keys, credential, purpose: 'own' } as const;
+      this.#searches.start({ ...own, refusedAtMs, good });
       return;
     }
     const groups = apartOrTogether(byAsker(keys, pool.feeds, this));
     const isKnownBad = groups.length === 1;
     for (const group of groups) {
-      const known = isKnownBad ? { refusedAtMs, good } : { refusedAtMs: undefined, good };
-      this.#searches.start({ pool, ...group, purpose: 'search', ...known });
+      const known = { refusedAtMs: isKnownBad ? refusedAtMs : undefined, good };
+      this.#searches.start({ pool, ...group, credential, purpose: 'search', ...known });
     }
   }
 }

@@ -1,10 +1,11 @@
 import type { ContractKey } from '../../contract/key.ts';
-import { backoffMs } from '../../lib/backoff.ts';
 import { sleep } from '../../lib/clock.ts';
-import type { JudgedPool, ProbeAnswer } from '../pool/refusal-judge.ts';
+import type { JudgedPool, RefusalKind, Verdict } from '../pool/refusal-judge.ts';
+import { redialAfterMs } from '../sockets/failure.ts';
+import type { ShardFailure } from '../sockets/shard.ts';
 import type { Upstream } from '../sockets/upstream.ts';
 import type { RefusedBatch, Single } from './canaries.ts';
-import type { DialBudget, DialPurpose } from './dial-budget.ts';
+import type { DialBudget, DialPurpose, TakeTurn } from './dial-budget.ts';
 import { afterProbe, type Isolation, isolate, nextProbe, tryOut, withGood } from './isolation.ts';
 
 /** So many contracts at most, found to be refused, wait for a proof that the token is good. */
@@ -26,16 +27,13 @@ export interface SearchedBatch extends RefusedBatch {
 export interface TokenWitness {
   /** When the latest dial that IME accepted was started, by the monotonic clock. */
   readonly tokenProvenAtMs: number;
-  /**
-   * @param turn resolves when a dial may be made
-   * @returns a contract that IME accepted just now, or what its refusing several means
-   */
+  /** @returns a contract that IME accepted just now, or what its refusing several means */
   askCanaries(
     batch: RefusedBatch,
-    turn: () => Promise<unknown>,
+    takeTurn: TakeTurn,
   ): Promise<Single | 'tokenRefused' | 'allRefused'>;
   /** The token may be at fault after all. */
-  suspect(batch: RefusedBatch, tokenOnly: boolean): void;
+  suspect(batch: RefusedBatch, kind: RefusalKind): void;
   /** IME refuses contracts of those who ask for these. */
   doubt(pool: JudgedPool, keys: readonly ContractKey[]): void;
 }
@@ -54,7 +52,8 @@ export class Search {
   /** It was refused as a whole, and the token may be why. */
   #isUnsure = false;
   #convicted = 0;
-  #unanswered = 0;
+  #attempt = 0;
+  #failure: ShardFailure | undefined;
 
   /** @param signal ends it without a result */
   constructor(
@@ -75,10 +74,17 @@ export class Search {
     this.#isolation = withGood(isolation, batch.good);
   }
 
+  /** Why IME cannot be asked; `undefined` while it can. */
+  get failure(): ShardFailure | undefined {
+    return this.#failure;
+  }
+
   /** @returns how it ended: `suspect` where the token may be at fault, and the batch is not done with */
   async run(): Promise<'over' | 'suspect'> {
-    const { pool, asker, keys, purpose } = this.#batch;
+    const { pool, asker, credential, purpose } = this.#batch;
     for (;;) {
+      // What was refused with another token says nothing: they are dialed anew.
+      if (this.#upstream.isOutdated(credential)) return 'over';
       const probe = this.#isOpen() ? nextProbe(this.#isolation) : undefined;
       if (this.#needsProof(probe === undefined)) {
         if (!(await this.#prove())) return 'suspect';
@@ -92,21 +98,30 @@ export class Search {
       if (!granted) continue;
       const answer = await pool.probe(probe, 'search');
       this.#signal.throwIfAborted();
+      if (answer === 'closed') throw new Error('the pool was closed during a search');
       if (answer === 'tokenRefused') {
-        this.#token.suspect(this.#batch, true);
+        this.#token.suspect(this.#batch, 'token');
         return 'suspect';
       }
-      if (answer === 'accepted' || answer === 'refused') this.#answered(answer);
-      else if (purpose !== 'retest') {
-        // A transient failure is no answer.
-        const waitMs = backoffMs(this.#unanswered++, answer === 'unreachable');
-        await sleep(this.#upstream.clock, waitMs, this.#signal);
-      } else {
-        const nowMs = this.#upstream.clock.monotonicMs();
-        for (const key of keys) pool.feeds.invalid.postpone(key, nowMs);
-        return 'over';
-      }
+      if (typeof answer === 'string') this.#answered(answer);
+      else if (!(await this.#failed(answer))) return 'over';
     }
+  }
+
+  /** A failure is no answer. It is waited for as everywhere. @returns whether the search goes on */
+  async #failed(failure: ShardFailure): Promise<boolean> {
+    const { pool, asker, keys, purpose } = this.#batch;
+    const { clock } = this.#upstream;
+    // It has reached nobody.
+    if (failure.class === 'unreachable') this.#budget.giveBack(asker);
+    if (purpose === 'retest') {
+      const nowMs = clock.monotonicMs();
+      for (const key of keys) pool.feeds.invalid.postpone(key, nowMs);
+      return false;
+    }
+    this.#failure = failure;
+    await sleep(clock, redialAfterMs(failure.class, failure.end, this.#attempt++), this.#signal);
+    return true;
   }
 
   /** Whether anybody still wants to know. */
@@ -139,10 +154,11 @@ export class Search {
     const canary = await this.#token.askCanaries(this.#batch, async () => {
       await this.#budget.turn(asker, purpose, () => true);
       this.#signal.throwIfAborted();
+      return () => this.#budget.giveBack(asker);
     });
     this.#signal.throwIfAborted();
     if (typeof canary === 'string') {
-      this.#token.suspect(this.#batch, canary === 'tokenRefused');
+      this.#token.suspect(this.#batch, canary === 'tokenRefused' ? 'token' : 'batch');
       return false;
     }
     this.#isUnsure = false;
@@ -161,7 +177,7 @@ export class Search {
     for (const key of convicted) pool.feeds.convict(key, this.#isolation.inferred.has(key));
   }
 
-  #answered(answer: Extract<ProbeAnswer, 'accepted' | 'refused'>): void {
+  #answered(answer: Exclude<Verdict, 'tokenRefused'>): void {
     const { pool, asker, keys } = this.#batch;
     const isAccepted = answer === 'accepted';
     if (!isAccepted) this.#lastRefusedAtMs = this.#upstream.clock.monotonicMs();
@@ -172,7 +188,8 @@ export class Search {
       this.#token.doubt(pool, keys);
     }
     this.#isFirst = false;
-    this.#unanswered = 0;
+    this.#attempt = 0;
+    this.#failure = undefined;
     this.#isolation = afterProbe(this.#isolation, isAccepted);
   }
 }

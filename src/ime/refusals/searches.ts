@@ -1,3 +1,4 @@
+import type { ShardFailure } from '../sockets/shard.ts';
 import type { Upstream } from '../sockets/upstream.ts';
 import type { DialBudget } from './dial-budget.ts';
 import { Search, type SearchedBatch, type TokenWitness } from './search.ts';
@@ -12,7 +13,7 @@ export class Searches {
   readonly #token: TokenWitness;
   readonly #rested: () => void;
   #round = new AbortController();
-  #size = 0;
+  readonly #going = new Set<Search>();
   #isClosed = false;
 
   /** @param rested called when none goes on any more */
@@ -25,7 +26,13 @@ export class Searches {
 
   /** How many go on. */
   get size(): number {
-    return this.#size;
+    return this.#going.size;
+  }
+
+  /** Why one of them cannot ask IME; `undefined` while all can. */
+  get failure(): ShardFailure | undefined {
+    for (const { failure } of this.#going) if (failure !== undefined) return failure;
+    return undefined;
   }
 
   /** Searches a batch, whose contracts are not dialed otherwise until that is over. */
@@ -49,19 +56,19 @@ export class Searches {
   }
 
   async #run(batch: SearchedBatch, signal: AbortSignal): Promise<void> {
-    this.#size++;
+    const search = new Search(batch, this.#upstream, this.#budget, this.#token, signal);
+    this.#going.add(search);
     let end: 'over' | 'suspect' = 'over';
     try {
-      const search = new Search(batch, this.#upstream, this.#budget, this.#token, signal);
       end = await search.run();
     } catch (error) {
       if (!signal.aborted) {
         this.#upstream.log.error({ error }, 'the search for refused contracts failed');
       }
     }
-    this.#size--;
+    this.#going.delete(search);
     if (this.#isClosed) return;
     if (end === 'over') batch.pool.searched(batch.keys);
-    if (this.#size === 0) this.#rested();
+    if (this.#going.size === 0) this.#rested();
   }
 }

@@ -1,9 +1,10 @@
 import { sleep } from '../../lib/clock.ts';
 import { RecentMap } from '../../lib/recent-map.ts';
 import type { AskedContracts, AskerRecords } from '../pool/askers.ts';
-import type { JudgedPool, ProbeAnswer } from '../pool/refusal-judge.ts';
+import type { JudgedPool, Verdict } from '../pool/refusal-judge.ts';
 import type { Upstream } from '../sockets/upstream.ts';
 import { type RefusedBatch, type Single, singles, unprovenSingles } from './canaries.ts';
+import type { TakeTurn } from './dial-budget.ts';
 
 const TOKEN_PROBE_FIRST_MS = 30_000;
 const TOKEN_PROBE_CAP_MS = 5 * 60_000;
@@ -13,12 +14,12 @@ const ASKED_SPACING_MS = 2_000;
 const MOST_ASKERS = 1_000;
 const MOST_OF_ONE = 4;
 
+/** Probes that are so few wait for no turn, and count for nobody. */
+const UNCOUNTED: TakeTurn = () => Promise.resolve(() => {});
+
 /** Who dials one contract, past everything that waits, and knows what askers have cost. */
 interface Prober extends AskerRecords {
-  answered(
-    single: Single,
-    turn: () => Promise<unknown>,
-  ): Promise<Exclude<ProbeAnswer, 'unanswered' | 'unreachable'>>;
+  answered(single: Single, takeTurn: TakeTurn): Promise<Verdict>;
 }
 
 /** Waits until IME accepts the token, or any contract, with a probe now and then. */
@@ -82,9 +83,10 @@ export class TokenWait {
       for (let left = asked !== undefined && isOpen ? 2 : 1; left > 0; left--) {
         authorization.flip();
         this.#lastProbeAtMs = clock.monotonicMs();
-        const answer = await this.#prober.answered(candidate, () => Promise.resolve());
+        const { current } = credentials;
+        const answer = await this.#prober.answered(candidate, UNCOUNTED);
         if (answer === 'accepted') return;
-        credentials.refused(credentials.current);
+        credentials.refused(current);
         if (answer === 'tokenRefused') tokenRefused();
         if (left > 1) await this.#rest();
       }

@@ -1,3 +1,5 @@
+import { backoffMs } from '../../lib/backoff.ts';
+import { throttledForMs } from '../../lib/retry-after.ts';
 import { REFUSED_CLOSE_CODE } from '../protocol/endpoints.ts';
 import type { SocketEnd } from './socket.ts';
 
@@ -76,15 +78,29 @@ function classifyStatus(status: number, bodyEmpty: boolean): FailureClass {
   }
 }
 
-/** How long to stay away where a service that throttles does not say, in milliseconds. */
-const THROTTLED_MS = 30_000;
-/** A service that wants no dial for longer is asked again all the same, in milliseconds. */
-const MOST_THROTTLED_MS = 10 * 60_000;
-
 /** For how long a service that throttles wants no dial, in milliseconds. */
-export function throttledForMs(end: SocketEnd): number {
-  const askedMs = end.kind === 'http' ? end.retryAfterMs : undefined;
-  return Math.min(MOST_THROTTLED_MS, askedMs ?? THROTTLED_MS);
+export function noDialForMs(end: SocketEnd): number {
+  return throttledForMs(end.kind === 'http' ? end.retryAfterMs : undefined);
+}
+
+/** How often an endpoint that does not exist is tried again. */
+const WRONG_URL_RETRY_MS = 5 * 60_000;
+
+/**
+ * How long to wait after a failure before the next dial.
+ *
+ * @param attempt how many dials in a row have failed before this one
+ * @returns milliseconds
+ */
+export function redialAfterMs(failureClass: FailureClass, end: SocketEnd, attempt: number): number {
+  if (failureClass === 'wrongUrl') return WRONG_URL_RETRY_MS;
+  if (failureClass === 'throttled') return noDialForMs(end);
+  return backoffMs(attempt, failureClass === 'unreachable');
+}
+
+/** Whether IME was asked and said no: to the token, or to what was asked for. */
+export function isRefusal(failureClass: FailureClass): boolean {
+  return failureClass === 'ambiguous' || failureClass === 'token' || failureClass === 'tooLong';
 }
 
 /** An end in words for a log line or a status. */

@@ -1,10 +1,9 @@
 import type { ContractKey, KeySpace } from '../../contract/key.ts';
-import { backoffMs } from '../../lib/backoff.ts';
 import type { Credential } from '../credentials/credentials.ts';
 import { type DecodedFrame, decodeMessage } from '../protocol/decode.ts';
 import { type AuthorizationForm, subscriptionUrl } from '../protocol/endpoints.ts';
 import type { DialTurn } from './dial-gate.ts';
-import { classifyEnd, type FailureClass, throttledForMs } from './failure.ts';
+import { classifyEnd, type FailureClass, redialAfterMs } from './failure.ts';
 import type { ShardState } from './shard-state.ts';
 import { ImeSocket, type SocketEnd } from './socket.ts';
 import type { Upstream } from './upstream.ts';
@@ -13,8 +12,6 @@ import type { Upstream } from './upstream.ts';
 const QUIET_SETTLE_MS = 3_000;
 /** Open for so long, a socket has shown that dialing works again. */
 const STABLE_MS = 30_000;
-/** How often an endpoint that does not exist is tried again. */
-const WRONG_URL_RETRY_MS = 5 * 60_000;
 
 /** A message that was read. */
 export type DecodedMessage = Extract<DecodedFrame, { ok: true }>;
@@ -25,6 +22,8 @@ export interface ShardFailure {
   readonly end: SocketEnd;
   /** For how long it had been open, in milliseconds; `undefined` where the handshake failed. */
   readonly openForMs: number | undefined;
+  /** Whether the subscription had been accepted. */
+  readonly wasAccepted: boolean;
 }
 
 /** Who owns shards: told in the order in which things happen, and nothing after `close`. */
@@ -147,7 +146,8 @@ export class Shard {
   retry(keys: Iterable<ContractKey>): void {
     if (this.#state !== 'waiting' || this.#failure === undefined) return;
     this.keys = new Set(keys);
-    this.#arm(this.#retryAfterMs(this.#failure), () => this.dial());
+    const { class: failureClass, end } = this.#failure;
+    this.#arm(redialAfterMs(failureClass, end, this.#attempt++), () => this.dial());
   }
 
   /** Ends the connection and everything that waits. */
@@ -257,7 +257,7 @@ export class Shard {
     const { clock } = this.#upstream;
     const openForMs =
       this.#openedAtMs === undefined ? undefined : clock.monotonicMs() - this.#openSinceMs;
-    const failure = { class: classifyEnd(end), end, openForMs };
+    const failure = { class: classifyEnd(end), end, openForMs, wasAccepted: this.isAccepted };
     // A refusal comes before any message. One that comes after is of a subscription that was accepted.
     const refusedFirst =
       this.#lastMessageAtMs === undefined && (openForMs ?? STABLE_MS) < STABLE_MS;
@@ -275,12 +275,6 @@ export class Shard {
     this.#setState('waiting');
     this.#handshakeOver();
     this.#owner.shardEnded(this, failure);
-  }
-
-  #retryAfterMs({ class: failureClass, end }: ShardFailure): number {
-    if (failureClass === 'wrongUrl') return WRONG_URL_RETRY_MS;
-    if (failureClass === 'throttled') return throttledForMs(end);
-    return backoffMs(this.#attempt++, failureClass === 'unreachable');
   }
 
   #arm(inMs: number, run: () => void): void {

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { ClientOptions, WebSocket } from 'ws';
 import type { Clock } from '../../lib/clock.ts';
+import { retryAfterMs } from '../../lib/retry-after.ts';
 
 /** How long a handshake may take, from the name look-up to the upgrade, in milliseconds. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -194,10 +195,4 @@ export class ImeSocket {
     this.#socket.terminate();
     if (!told) this.#events.onEnd(end);
   }
-}
-
-function retryAfterMs(header: string | undefined, nowMs: number): number | undefined {
-  if (header === undefined) return undefined;
-  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - nowMs;
-  return Number.isFinite(ms) && ms >= 0 ? ms : undefined;
 }

@@ -42,9 +42,6 @@ export interface UpstreamCounts {
   readonly failures: Record<FailureClass, number>;
 }
 
-/** How far IME's clock may be ahead of ours, in milliseconds. */
-const END_TOLERANCE_MS = 1_000;
-
 /** Opens a WebSocket connection. */
 export type Dialer = (url: string, options: ClientOptions) => WebSocket;
 
@@ -54,11 +51,8 @@ export interface UpstreamMachine {
   readonly dial: Dialer;
 }
 
-/** The machine's own clock and network. */
-const SYSTEM: UpstreamMachine = {
-  clock: systemClock,
-  dial: (url, options) => new WebSocket(url, options),
-};
+/** The machine's own network. */
+const dialMachine: Dialer = (url, options) => new WebSocket(url, options);
 
 /** What both pools share: one service, one token, one budget of dials. */
 export class Upstream {
@@ -85,7 +79,7 @@ export class Upstream {
     readonly zone: LocalTimeZone,
     readonly log: Logger,
     readonly repeats: RepeatLimit,
-    { clock, dial }: UpstreamMachine = SYSTEM,
+    { clock = systemClock, dial = dialMachine }: Partial<UpstreamMachine> = {},
   ) {
     this.clock = clock;
     this.dial = dial;
@@ -93,11 +87,9 @@ export class Upstream {
     this.gate = new DialGate(clock);
   }
 
-  /** Whether a credential is not in force any more, or its token's life is over: its refusal says nothing else. */
+  /** Whether a credential is not in force any more: its refusal says nothing of contracts, or of the one that is. */
   isOutdated(credential: Credential | undefined): boolean {
-    if (credential !== this.credentials.current) return true;
-    const endsAtMs = credential?.expiresAtMs ?? Number.POSITIVE_INFINITY;
-    return endsAtMs <= this.clock.nowMs() + END_TOLERANCE_MS;
+    return credential !== this.credentials.current;
   }
 
   /** The headers of a handshake with a credential, in the form that is in force. */

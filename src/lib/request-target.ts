@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 
+/** What nearly every target looks like: nothing is left to be done with it. */
+const NORMAL = /^(?:\/[\w-]+(?:\.\w+)*)+$/;
 const ABSOLUTE = /^(?:http|ws)s?:\/\/([^/?#]*)/i;
 const UNRESERVED = /%(2[dD]|2[eE]|3\d|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aAeE])/g;
 
@@ -11,6 +13,7 @@ const UNRESERVED = /%(2[dD]|2[eE]|3\d|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9
  */
 export function normalizeTarget(request: IncomingMessage): string {
   const given = request.url ?? '/';
+  if (NORMAL.test(given)) return given;
   const [absolute = '', host] = ABSOLUTE.exec(given) ?? [];
   // The host of a whole URL counts, whatever `Host` says.
   if (host !== undefined) request.headers.host = host;

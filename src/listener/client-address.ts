@@ -1,13 +1,14 @@
 import type { IncomingMessage } from 'node:http';
-import { isIPv6 } from 'node:net';
+import type { Socket } from 'node:net';
 import proxyAddress from 'proxy-addr';
 import type { TrustedProxies } from '../config/settings.ts';
-
-const MAPPED_IPV4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
+import { addressKey } from './address-key.ts';
 
 /** Where requests come from, as far as the proxies in between can be believed. */
 export class ClientAddresses {
   readonly #proxies: TrustedProxies;
+  /** Of connections that come from no proxy: theirs does not change. */
+  readonly #ofSocket = new WeakMap<Socket, string>();
 
   constructor(proxies: TrustedProxies) {
     this.#proxies = proxies;
@@ -18,15 +19,24 @@ export class ClientAddresses {
     return this.#proxies.given !== 'off';
   }
 
-  /**
-   * The address that limits are counted by: an IPv4 address, or the first 64 bits of an IPv6 address,
-   * for whoever has one of those has them all.
-   */
+  /** Whether a connection from an address is a proxy's that is believed. */
+  isProxy(peer: string): boolean {
+    return this.#proxies.trusts(peer, 0);
+  }
+
+  /** The address that a request comes from, as limits count it: see {@link addressKey}. */
   of(request: IncomingMessage): string {
-    const address = proxyAddress(request, (hop, place) => this.#proxies.trusts(hop, place));
-    const [, mapped] = MAPPED_IPV4.exec(address) ?? [];
-    if (mapped !== undefined) return mapped;
-    return isIPv6(address) ? `${network(address)}::/64` : address;
+    if (this.behindProxy) return this.#read(request);
+    let address = this.#ofSocket.get(request.socket);
+    if (address === undefined) {
+      address = this.#read(request);
+      this.#ofSocket.set(request.socket, address);
+    }
+    return address;
+  }
+
+  #read(request: IncomingMessage): string {
+    return addressKey(proxyAddress(request, (hop, place) => this.#proxies.trusts(hop, place)));
   }
 
   /** The host that the client asked for. */
@@ -43,22 +53,9 @@ export class ClientAddresses {
   #forwarded({ headers, socket }: IncomingMessage, name: string): string | undefined {
     const given = headers[name];
     const nearest = socket.remoteAddress ?? '';
-    if (typeof given !== 'string' || !this.behindProxy || !this.#proxies.trusts(nearest, 0)) {
+    if (typeof given !== 'string' || !this.isProxy(nearest)) {
       return undefined;
     }
     return given.split(',')[0]?.trim();
   }
-}
-
-/** The first four groups of an IPv6 address, written out. */
-function network(address: string): string {
-  const [left = '', right = ''] = address.split('%', 1)[0]?.split('::', 2) ?? [];
-  const head = left === '' ? [] : left.split(':');
-  const tail = right === '' ? [] : right.split(':');
-  const zeros = address.includes('::') ? Math.max(0, 8 - head.length - tail.length) : 0;
-  const groups = [...head, ...Array.from({ length: zeros }, () => '0'), ...tail];
-  return groups
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(':');
 }
