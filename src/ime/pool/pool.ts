@@ -183,6 +183,7 @@ export class ImePool implements ShardOwner, JudgedPool {
     const batch = [...shard.keys].filter((key) => this.feeds.get(key)?.shards.has(shard));
     const askers = byAsker(batch, this.feeds, this.#judge);
     this.#discard(shard, reason);
+    if (shard.reconnects === 0 && shard.wasRefusedFirst) this.feeds.unprove(batch);
     // The token that was refused is not the one in force any more.
     if (tokenChanged || this.#upstream.isOutdated(shard.credential)) return;
     const isTokenOnly = failure.class === 'token';
@@ -285,14 +286,7 @@ export class ImePool implements ShardOwner, JudgedPool {
   #compact(): void {
     const { idle, busy } = shardLoads([...this.#shards], this.#replacements, this.feeds);
     const bounds = this.#sizing.bounds;
-    // What is searched has sockets of its own for as long.
-    const usable = [...this.feeds.wanted()].filter(
-      (feed) => !feed.underSearch && this.feeds.usable(feed.key),
-    );
-    const needed = packShards(
-      usable.map((feed) => feed.key),
-      bounds,
-    ).length;
+    const needed = packShards(this.feeds.settledKeys(), bounds).length;
     const compaction = planCompaction(idle, busy, needed, bounds);
     for (const keys of compaction?.open ?? []) {
       const shard = this.#add(keys);

@@ -47,6 +47,8 @@ export class Refusals implements RefusalJudge, TokenWitness {
   readonly #abort = new AbortController();
   #state: RefusalState = 'clear';
   #running = false;
+  /** When the first of the batches that are inquired into now was refused, by the monotonic clock. */
+  #runningSinceMs = 0;
   #tokenProvenAtMs = Number.NEGATIVE_INFINITY;
 
   /** @param pools both pools: a contract of either can be the canary */
@@ -104,7 +106,9 @@ export class Refusals implements RefusalJudge, TokenWitness {
     const isNewcomer = keys.every((key) => pool.feeds.get(key)?.proven !== true);
     const isLikelyGood = refusedAtMs - this.#tokenProvenAtMs < LIKELY_GOOD_MS;
     if (tokenOnly || !isNewcomer || !isLikelyGood) this.#hold();
-    if (!this.#running) void this.#run();
+    if (this.#running) return;
+    this.#runningSinceMs = refusedAtMs;
+    void this.#run();
   }
 
   tryOut(pool: JudgedPool, { asker, keys }: AskedContracts): void {
@@ -219,7 +223,8 @@ export class Refusals implements RefusalJudge, TokenWitness {
   }
 
   async #judge(batch: Inquiry): Promise<void> {
-    if (!batch.tokenOnly && this.#tokenProvenAtMs >= batch.refusedAtMs) {
+    // Several are refused at once: what was accepted since the first of them is worth a search of all.
+    if (!batch.tokenOnly && this.#tokenProvenAtMs >= this.#runningSinceMs) {
       this.#search(batch, undefined);
       return;
     }
