@@ -23,7 +23,8 @@ export interface AskedContracts {
 
 /**
  * Contracts by who asks for them. One that several ask for counts for the one of them that has cost the
- * least: nobody makes another's contract wait by asking for it too.
+ * least: nobody makes another's contract wait by asking for it too. One that IME has accepted is the
+ * gateway's own.
  *
  * @returns those who ask for few first
  */
@@ -34,7 +35,9 @@ export function byAsker(
 ): AskedContracts[] {
   const groups = new Map<string, ContractKey[]>();
   for (const key of keys) {
-    const asker = leastCostly(feeds.get(key)?.askers ?? [], records);
+    const feed = feeds.get(key);
+    const askers = feed === undefined || feed.proven ? [] : feed.askers;
+    const asker = leastCostly(askers, records);
     const group = groups.get(asker);
     if (group === undefined) groups.set(asker, [key]);
     else group.push(key);

@@ -12,7 +12,7 @@ export class ContractFeed {
   wanted = false;
   /** IME accepted it: by a message, or by its socket staying open. */
   proven = false;
-  /** Who has asked for it, the first few, while nothing is known of it; nobody where it is the gateway's own wish. */
+  /** Who has asked for it while nothing was known of it, the first few; nobody where it is the gateway's own wish. */
   askers: readonly string[] = [];
   /** A batch with it was refused and is being searched: it is not dialed otherwise. */
   underSearch = false;

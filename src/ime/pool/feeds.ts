@@ -61,6 +61,12 @@ export class ContractFeeds {
     return unproven.map((feed) => feed.key);
   }
 
+  /** Contracts that are to be carried, but for those that are searched: they have sockets of their own for as long. */
+  settledKeys(): ContractKey[] {
+    const settled = [...this.wanted()].filter((feed) => !feed.underSearch && this.usable(feed.key));
+    return settled.map((feed) => feed.key);
+  }
+
   /** Whether every contract of `shard` that is to be carried has another shard that `counts`. */
   carriedByOthers(shard: Shard, counts: (other: Shard) => boolean): boolean {
     for (const key of shard.keys) {
@@ -146,6 +152,14 @@ export class ContractFeeds {
     }
   }
 
+  /** A socket was taken for accepted and is refused all the same: what only that had proven is not. */
+  unprove(keys: readonly ContractKey[]): void {
+    for (const key of keys) {
+      const feed = this.#feeds.get(key);
+      if (feed?.sequence === 0 && feed.shards.size === 0) feed.proven = false;
+    }
+  }
+
   /**
    * IME refuses exactly this contract.
    *
@@ -221,7 +235,6 @@ export class ContractFeeds {
   #prove(feed: ContractFeed): void {
     if (!feed.proven && feed.wanted) this.#sink.accepted(feed.key);
     feed.proven = true;
-    feed.askers = [];
     this.invalid.forget(feed.key);
   }
 

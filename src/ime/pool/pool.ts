@@ -191,7 +191,9 @@ export class ImePool implements ShardOwner, JudgedPool {
     // The token that was refused is not the one in force any more.
     if (tokenChanged || this.#upstream.isOutdated(shard.credential)) return;
     const kind = refusalKind(failure);
-    if (kind === 'batch') this.#judge.dialedInVain(askers);
+    const isUnproven = shard.reconnects === 0 && shard.wasRefusedFirst;
+    if (isUnproven) this.feeds.unprove(batch);
+    if (kind === 'batch' || isUnproven) this.#judge.dialedInVain(askers);
     // Nobody wants some of these contracts any more: another dial, with what is left, tells more than a search.
     if (batch.every((key) => this.feeds.usable(key))) {
       this.feeds.search(batch, true);
@@ -214,7 +216,10 @@ export class ImePool implements ShardOwner, JudgedPool {
 
   #retry(shard: Shard, reason: string): void {
     const usable = [...shard.keys].filter((key) => this.feeds.usable(key));
-    if (usable.length === 0) return this.#discard(shard, reason);
+    if (usable.length === 0) {
+      this.#discard(shard, reason);
+      return;
+    }
     const unusable = [...shard.keys].filter((key) => !this.feeds.usable(key));
     this.feeds.lose(shard, unusable, true, reason);
     shard.retry(usable);
@@ -281,14 +286,7 @@ export class ImePool implements ShardOwner, JudgedPool {
   #compact(): void {
     const { idle, busy } = shardLoads([...this.#shards], this.#replacements, this.feeds);
     const bounds = this.#sizing.bounds;
-    // What is searched has sockets of its own for as long.
-    const usable = [...this.feeds.wanted()].filter(
-      (feed) => !feed.underSearch && this.feeds.usable(feed.key),
-    );
-    const needed = packShards(
-      usable.map((feed) => feed.key),
-      bounds,
-    ).length;
+    const needed = packShards(this.feeds.settledKeys(), bounds).length;
     const compaction = planCompaction(idle, busy, needed, bounds);
     for (const keys of compaction?.open ?? []) {
       const shard = this.#add(keys);

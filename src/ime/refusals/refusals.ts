@@ -42,6 +42,8 @@ export class Refusals implements RefusalJudge, TokenWitness {
   #state: RefusalState = 'clear';
   #running = false;
   #failure: ShardFailure | undefined;
+  /** When the first of the batches that are inquired into now was refused, by the monotonic clock. */
+  #runningSinceMs = 0;
   #tokenProvenAtMs = Number.NEGATIVE_INFINITY;
 
   /** @param pools both pools: a contract of either can be the canary */
@@ -107,7 +109,9 @@ export class Refusals implements RefusalJudge, TokenWitness {
     const isNewcomer = keys.every((key) => pool.feeds.get(key)?.proven !== true);
     const isLikelyGood = refusedAtMs - this.#tokenProvenAtMs < LIKELY_GOOD_MS;
     if (kind === 'token' || !isNewcomer || !isLikelyGood) this.#hold();
-    if (!this.#running) void this.#run();
+    if (this.#running) return;
+    this.#runningSinceMs = refusedAtMs;
+    void this.#run();
   }
 
   tryOut(pool: JudgedPool, { asker, keys }: AskedContracts): void {
@@ -151,10 +155,7 @@ export class Refusals implements RefusalJudge, TokenWitness {
     return sure ? 'tokenRefused' : 'allRefused';
   }
 
-  /**
-   * Dials one contract, past everything that waits, until IME answers: a failure is no answer. It is waited
-   * for as everywhere.
-   */
+  /** Dials one contract, past everything that waits, until IME answers; a failure is waited for as everywhere. */
   async answered({ pool, key }: Single, takeTurn: TakeTurn): Promise<Verdict> {
     try {
       for (let attempt = 0; ; attempt++) {
@@ -216,10 +217,12 @@ export class Refusals implements RefusalJudge, TokenWitness {
   }
 
   async #judge(batch: Inquiry): Promise<void> {
-    const { credential, kind, refusedAtMs } = batch;
+    const { credential, kind } = batch;
     let canary: Single | undefined;
     const isOutdated = () => this.#upstream.isOutdated(credential);
-    if (!isOutdated() && (kind === 'token' || this.#tokenProvenAtMs < refusedAtMs)) {
+    // Several are refused at once: what was accepted since the first of them is worth a search of all.
+    const isProven = kind !== 'token' && this.#tokenProvenAtMs >= this.#runningSinceMs;
+    if (!isProven && !isOutdated()) {
       this.#setState('asking');
       const answer = await this.#whoIsAtFault(batch);
       if (answer === 'otherForm') return this.#dialAnew(batch);
@@ -281,16 +284,15 @@ export class Refusals implements RefusalJudge, TokenWitness {
   /** Searches a batch, for each who asked for some of it apart, where they are few. */
   #search({ pool, keys, credential, refusedAtMs }: Inquiry, canary: Single | undefined): void {
     const good = new Set(canary?.pool === pool ? [canary.key] : []);
-    if (keys.some((key) => pool.feeds.get(key)?.proven && !good.has(key))) {
-      const own = { pool, asker: OWN, keys, credential, purpose: 'own' } as const;
-      this.#searches.start({ ...own, refusedAtMs, good });
-      return;
-    }
-    const groups = apartOrTogether(byAsker(keys, pool.feeds, this));
-    const isKnownBad = groups.length === 1;
+    const isOwn = keys.some((key) => pool.feeds.get(key)?.proven && !good.has(key));
+    const purpose = isOwn ? 'own' : 'search';
+    const groups = isOwn
+      ? [{ asker: OWN, keys }]
+      : apartOrTogether(byAsker(keys, pool.feeds, this));
+    // Of several it is not known which of them holds a refused contract.
+    const known = { refusedAtMs: groups.length === 1 ? refusedAtMs : undefined, good };
     for (const group of groups) {
-      const known = { refusedAtMs: isKnownBad ? refusedAtMs : undefined, good };
-      this.#searches.start({ pool, ...group, credential, purpose: 'search', ...known });
+      this.#searches.start({ pool, ...group, credential, purpose, ...known });
     }
   }
 }

@@ -134,6 +134,12 @@ export class Shard {
     return this.#failure;
   }
 
+  /** Whether its last connection ended before any message, and so soon that its contracts may never have been accepted. */
+  get wasRefusedFirst(): boolean {
+    const openForMs = this.#failure?.openForMs ?? STABLE_MS;
+    return this.#lastMessageAtMs === undefined && openForMs < STABLE_MS;
+  }
+
   /** Asks for a turn to dial. */
   dial(): void {
     if (this.#state !== 'new' && this.#state !== 'waiting') return;
@@ -259,9 +265,8 @@ export class Shard {
       this.#openedAtMs === undefined ? undefined : clock.monotonicMs() - this.#openSinceMs;
     const failure = { class: classifyEnd(end), end, openForMs, wasAccepted: this.isAccepted };
     // A refusal comes before any message. One that comes after is of a subscription that was accepted.
-    const refusedFirst =
-      this.#lastMessageAtMs === undefined && (openForMs ?? STABLE_MS) < STABLE_MS;
-    if (failure.class === 'ambiguous' && refusedFirst) {
+    this.#failure = failure;
+    if (failure.class === 'ambiguous' && this.wasRefusedFirst) {
       this.#upstream.acceptance.refusedAfter(openForMs ?? 0);
     }
     // Whatever came before: a connection that breaks the protocol would be dialed again and again.
@@ -270,7 +275,6 @@ export class Shard {
     this.#upstream.counts.failures[failure.class]++;
     this.#socket = undefined;
     this.#openedAtMs = undefined;
-    this.#failure = failure;
     this.#disarm();
     this.#setState('waiting');
     this.#handshakeOver();
