@@ -1,5 +1,6 @@
 import { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
+import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import { ReadingWatch } from '../lib/reading-watch.ts';
 import type { FanOut, TickMember } from './fanout.ts';
@@ -142,6 +143,12 @@ export class ConnectionWriter implements TickMember {
   /** A subscription is over: nothing is kept for it any more. */
   forget(to: CarriedSubscription): void {
     this.#unread?.take(to);
+  }
+
+  /** Nothing of some contracts is kept for a subscription any more. */
+  forgetContracts(to: CarriedSubscription, which: (key: ContractKey) => boolean): void {
+    this.flush();
+    this.#unread?.drop(to, which);
   }
 
   /** Takes account of what was written; to be called as well by who writes past this. */

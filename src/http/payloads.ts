@@ -6,12 +6,13 @@ import { EndingIterator } from '../lib/ending-iterator.ts';
 import type { SubscriptionPlace } from '../operation/admitted-subscription.ts';
 import type { Projection } from '../render/projection.ts';
 import { forbiddenContract } from '../schema/coded-error.ts';
+import type { StreamedResult } from './stream-formats.ts';
 
 /**
  * The results of a subscription for a transport that pulls: each reader reads at its own pace from a
  * mailbox, and all that selected the same share what was rendered.
  */
-export class Payloads extends EndingIterator<Buffer> {
+export class Payloads extends EndingIterator<StreamedResult> {
   readonly #mailbox: Mailbox<ContractUpdate>;
   readonly #projection: Projection;
   readonly #place: SubscriptionPlace;
@@ -25,18 +26,17 @@ export class Payloads extends EndingIterator<Buffer> {
     this.#mailbox = subscribeToContracts(hub, wish, (state) => projection.reads(state));
   }
 
-  /** The JSON text of the next result. */
-  async next(): Promise<IteratorResult<Buffer, undefined>> {
+  async next(): Promise<IteratorResult<StreamedResult, undefined>> {
     const { value, done } = await this.#mailbox.next();
     if (done) {
       this.end();
       return { value: undefined, done: true };
     }
-    const payload =
+    const result =
       'refused' in value
-        ? this.#projection.refusal(forbiddenContract(value.key))
-        : this.#projection.payload(value);
-    return { value: payload, done: false };
+        ? { json: this.#projection.refusal(forbiddenContract(value.key)), cursor: undefined }
+        : { json: this.#projection.payload(value), cursor: value.cursor };
+    return { value: result, done: false };
   }
 
   end(): void {

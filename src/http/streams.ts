@@ -60,7 +60,8 @@ export class HttpStreams {
     const quota = access.enter(address);
     try {
       quota.identify(session);
-      const payloads = new Payloads(hub, subscription.take(quota));
+      const resume = format.resumes ? request.headers['last-event-id'] : undefined;
+      const payloads = new Payloads(hub, subscription.take(quota, resume?.toString()));
       this.#open.add(response);
       const end = await new StreamResponse(response, format, this.#stallMs).write(
         payloads,

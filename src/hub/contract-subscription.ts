@@ -1,8 +1,10 @@
 import type { ContractKey } from '../contract/key.ts';
+import { AllContracts } from './all-contracts.ts';
 import type { ContractState } from './contract-state.ts';
 import type { ContractUpdate, UpdateWish } from './contract-updates.ts';
 import type { ContractHub, Endable } from './hub.ts';
 import { Mailbox } from './mailbox.ts';
+import { byPosition, Resumption } from './position.ts';
 import type { ContractSubscriber } from './topic.ts';
 import { UpdateGate } from './update-gate.ts';
 
@@ -16,6 +18,7 @@ export abstract class ContractSubscription implements ContractSubscriber, Endabl
   readonly #gate: UpdateGate | undefined;
   /** Made with the first contract that is INVALID: most subscriptions never see one. */
   #invalid: Set<ContractKey> | undefined;
+  #all: AllContracts | undefined;
   #isClosed = false;
 
   constructor(hub: ContractHub, wish: UpdateWish) {
@@ -46,14 +49,40 @@ export abstract class ContractSubscription implements ContractSubscriber, Endabl
   /** The hub has closed: nothing else can come. */
   abstract end(): void;
 
-  /** Begins: may update and finish at once. */
+  /** Begins, in the order of change: may update and finish at once. */
   open(): void {
-    for (const state of this.#hub.subscribe(this.wish.keys, this)) {
+    const { keys, all, initial, since, intervalMs } = this.wish;
+    const resumed = since && Resumption.from(since, this.#hub.latest, intervalMs);
+    const isTold = (state: ContractState) => {
+      if (since !== undefined) return !resumed?.has(state.position);
       // That a contract is INVALID is told even to those who leave out what is known now: for them
       // nothing else may ever come.
-      if (this.wish.initial || state.status === 'INVALID') this.#tell(state, true);
-      this.#noteInvalid(state);
+      return initial || state.status === 'INVALID';
+    };
+    const states =
+      all === undefined ? this.#hub.subscribe(keys, this) : this.#watch(all, resumed !== undefined);
+    for (const state of states.sort(byPosition)) {
+      if (isTold(state)) this.#tell(state, true);
+      else if (resumed !== undefined) this.#gate?.has(state);
+      if (all === undefined) this.#noteInvalid(state);
     }
+    // None of those asked for may be seen: nothing else will come.
+    if (all === undefined && keys.length === 0) this.finish();
+  }
+
+  /** Where all contracts are wanted: other ones may be seen from now on. */
+  narrow(sees: (key: ContractKey) => boolean): void {
+    this.#all?.narrow(sees);
+    this.#gate?.dropHeld((key) => !sees(key));
+  }
+
+  #watch(sees: (key: ContractKey) => boolean, isResumed: boolean): ContractState[] {
+    this.#all = new AllContracts(
+      sees,
+      (state, statusChanged) => this.#tell(state, statusChanged),
+      () => this.broken(),
+    );
+    return this.#all.begin(this.#hub.watch(this.#all), isResumed);
   }
 
   contractChanged(state: ContractState, statusChanged: boolean): void {
@@ -72,6 +101,7 @@ export abstract class ContractSubscription implements ContractSubscriber, Endabl
     this.#gate?.close();
     this.#hub.ended(this);
     this.#hub.unsubscribe(this.wish.keys, this);
+    if (this.#all !== undefined) this.#hub.unwatch(this.#all);
   }
 
   #tell(state: ContractState, statusChanged: boolean): void {
@@ -100,7 +130,6 @@ class MailboxSubscription extends ContractSubscription {
     this.#reads = reads;
     for (const key of wish.refusedKeys ?? []) this.mailbox.push({ key, refused: true });
     this.open();
-    if (wish.keys.length === 0) this.finish();
   }
 
   end(): void {

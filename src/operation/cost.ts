@@ -27,8 +27,12 @@ function contractsOf(
   hub: ContractHub,
 ): number {
   if (fieldName !== 'contracts' && fieldName !== 'contractUpdates') return 1;
-  const { names, ids } = args as { names?: readonly string[]; ids?: readonly string[] };
-  if (!names && !ids) return fieldName === 'contracts' ? heldOf(contracts, hub) : 1;
+  const { names, ids, all } = args as {
+    names?: readonly string[];
+    ids?: readonly string[];
+    all?: boolean;
+  };
+  if (!names && !ids) return fieldName === 'contracts' || all ? heldOf(contracts, hub) : 1;
   let allowed = 0;
   for (const name of names ?? []) if (contracts.allow(contractKey('name', name))) allowed++;
   for (const id of ids ?? []) if (contracts.allow(contractKey('id', id))) allowed++;
@@ -36,6 +40,5 @@ function contractsOf(
 }
 
 function heldOf(contracts: ContractPatterns, hub: ContractHub): number {
-  if (contracts.allowAll) return hub.size;
   return hub.states().filter(({ key }) => contracts.allow(key)).length;
 }

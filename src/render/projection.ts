@@ -1,8 +1,15 @@
-import { type GraphQLError, type GraphQLSchema, getNamedType, isObjectType } from 'graphql';
+import {
+  type GraphQLError,
+  type GraphQLObjectType,
+  type GraphQLSchema,
+  getNamedType,
+  isObjectType,
+} from 'graphql';
 import { LRUCache } from 'lru-cache';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { GatewayContext } from '../schema/resolver-context.ts';
 import { FieldTexts } from './field-texts.ts';
+import { withoutMarks } from './marks.ts';
 import { RenderedStates } from './rendered-states.ts';
 import {
   type ClientOperation,
@@ -31,12 +38,16 @@ export class Projection {
   readonly #payloads: RenderedStates<Buffer>;
   readonly #renderer: number;
   readonly #usage: (isUsed: boolean) => void;
+  readonly #steady: ((state: ContractState) => string) | undefined;
+  #lastRead: ContractState | undefined;
+  #lastReads = '';
   #users = 0;
 
   /**
    * @param payloads where all projections keep what they have rendered
    * @param rendered called for each state that is rendered
    * @param usage told of the first user and that the last one has gone
+   * @param steady writes what counts as a change of a state, where that is less than the answer
    */
   constructor(
     responseKey: string,
@@ -44,6 +55,7 @@ export class Projection {
     payloads: RenderedStates<Buffer>,
     rendered: () => void,
     usage: (isUsed: boolean) => void = () => {},
+    steady?: (state: ContractState) => string,
   ) {
     this.#responseKey = responseKey;
     this.#render = render;
@@ -51,6 +63,7 @@ export class Projection {
     this.#renderer = payloads.register();
     this.#rendered = rendered;
     this.#usage = usage;
+    this.#steady = steady;
   }
 
   /** A subscription sees states through this, until it says {@link release}. */
@@ -63,6 +76,8 @@ export class Projection {
     if (--this.#users > 0) return;
     this.#lastState = undefined;
     this.#lastPayload = NOTHING;
+    this.#lastRead = undefined;
+    this.#lastReads = '';
     this.#usage(false);
   }
 
@@ -80,9 +95,14 @@ export class Projection {
     return payload;
   }
 
-  /** The answer as a string that differs where the answer does, made quickly. */
+  /** A string that differs where the answer does, but for what is no change of a contract. */
   reads(state: ContractState): string {
-    return this.payload(state).toString('latin1');
+    if (this.#steady === undefined) return this.payload(state).toString('latin1');
+    if (state !== this.#lastRead) {
+      this.#lastReads = this.#steady(state);
+      this.#lastRead = state;
+    }
+    return this.#lastReads;
   }
 
   /** The answer that tells of an error in a contract's place. */
@@ -161,9 +181,29 @@ export class Projections {
       this.#payloads,
       () => this.#renderings++,
       (isUsed) => this.#noteUsage(selection, projection, isUsed),
+      this.#steady(contract, fields, render),
     );
     this.#unused.set(selection, projection);
     return projection;
+  }
+
+  /** What writes a selection but for what is no change; `undefined` where that is all of it. */
+  #steady(
+    contract: GraphQLObjectType,
+    fields: readonly SelectedField[],
+    render: (state: ContractState) => string,
+  ): ((state: ContractState) => string) | undefined {
+    const left = withoutMarks(fields);
+    if (left === fields) return undefined;
+    const write = contractWriter(contract, left, this.texts);
+    return (state) => {
+      try {
+        if (write !== undefined) return write(state, this.#context);
+      } catch {
+        // What cannot be written is compared as it is told.
+      }
+      return render(state);
+    };
   }
 
   #noteUsage(selection: string, projection: Projection, isUsed: boolean): void {

@@ -6,6 +6,7 @@ import {
   contractTextFault,
   type KeySpace,
 } from '../contract/key.ts';
+import { type Position, readCursor } from '../hub/position.ts';
 import { badUserInput } from './coded-error.ts';
 
 /** The most milliseconds that a query may wait for a first state. */
@@ -86,6 +87,19 @@ export function checkedIntervalMs(maxUpdatesPerSecond: number | null | undefined
     'maxUpdatesPerSecond',
     `expected ${MIN_PACE} to ${MAX_PACE} updates a second, got ${maxUpdatesPerSecond}`,
   );
+}
+
+/**
+ * The position that `since` stands for; `undefined` without it.
+ *
+ * @throws GraphQLError where it cannot be read
+ */
+export function checkedSince(since: string | null | undefined): Position | undefined {
+  if (since === null || since === undefined) return undefined;
+  const position = readCursor(since);
+  if (position !== undefined) return position;
+  const got = since === '' ? 'an empty text' : JSON.stringify(since);
+  throw badUserInput('since', `expected the cursor of a contract, got ${got}`);
 }
 
 function checkedKey(space: KeySpace, text: string, argument: string): ContractKey | GraphQLError {

@@ -50,6 +50,12 @@ export const ContractType = builder.objectRef<ContractState>('Contract').impleme
       description:
         '`name:<contract name>` or `id:<contract ID>`: unique and stable, so that a normalised client cache merges queries and updates.',
     }),
+    cursor: t.expose('cursor', {
+      type: 'Cursor',
+      nullable: false,
+      description:
+        'Where this state stands among all changes of all contracts. The last one received resumes: see `since`.',
+    }),
     name: t.string({
       nullable: true,
       description: 'The contract name, where it was asked for by name.',

@@ -1,27 +1,39 @@
 import type { Access } from '../access/access.ts';
 import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
+import type { Position } from '../hub/position.ts';
 import { builder } from './builder.ts';
-import { codedError } from './coded-error.ts';
-import { type ContractLists, checkedIntervalMs, contractKeys } from './contract-arguments.ts';
+import { badUserInput, codedError } from './coded-error.ts';
+import {
+  type ContractLists,
+  checkedIntervalMs,
+  checkedSince,
+  contractKeys,
+} from './contract-arguments.ts';
 import { ContractType } from './contract-type.ts';
 
 /** What a `contractUpdates` field asks for, checked. */
 export interface AskedUpdates {
   /** Distinct contracts; whether they may be seen is not looked at. */
   readonly keys: readonly ContractKey[];
+  /** Every contract that is held, instead. */
+  readonly all: boolean;
   /** Whether to begin with what is known now. */
   readonly initial: boolean;
   /** The least time between two updates of one contract, in milliseconds; 0: as they come. */
   readonly intervalMs: number;
   readonly changesOnly: boolean;
+  /** Begin with what has changed since then, instead. */
+  readonly since: Position | undefined;
 }
 
 /** The arguments of `contractUpdates`, coerced. */
 interface UpdatesArguments extends ContractLists {
+  readonly all?: boolean;
   readonly initial?: boolean;
   readonly changesOnly?: boolean;
   readonly maxUpdatesPerSecond?: number | null;
+  readonly since?: string | null;
 }
 
 /**
@@ -31,16 +43,30 @@ interface UpdatesArguments extends ContractLists {
  * @throws LimitExceeded where there are too many contracts
  */
 export function askedUpdates(args: UpdatesArguments, access: Access): AskedUpdates {
+  const all = args.all ?? false;
+  return {
+    keys: all ? noKeys(args) : distinctKeys(args, access),
+    all,
+    initial: args.initial ?? true,
+    intervalMs: checkedIntervalMs(args.maxUpdatesPerSecond),
+    changesOnly: args.changesOnly ?? false,
+    since: checkedSince(args.since),
+  };
+}
+
+function distinctKeys(args: UpdatesArguments, access: Access): ContractKey[] {
   const keys = contractKeys(args, access).map((key) => {
     if (typeof key !== 'string') throw key;
     return key;
   });
-  return {
-    keys: [...new Set(keys)],
-    initial: args.initial ?? true,
-    intervalMs: checkedIntervalMs(args.maxUpdatesPerSecond),
-    changesOnly: args.changesOnly ?? false,
-  };
+  return [...new Set(keys)];
+}
+
+/** @throws GraphQLError where contracts are named besides all of them */
+function noKeys({ names, ids }: UpdatesArguments): [] {
+  const given = [names ? 'names' : '', ids ? 'ids' : ''].filter((name) => name !== '');
+  if (given.length === 0) return [];
+  throw badUserInput('all', `expected neither names nor ids beside it, got ${given.join(' and ')}`);
 }
 
 builder.subscriptionType({
@@ -66,7 +92,19 @@ builder.subscriptionType({
         changesOnly: t.arg.boolean({
           required: true,
           defaultValue: false,
-          description: 'true: stay silent while none of the selected fields has changed.',
+          description:
+            'true: stay silent while none of the selected fields has changed. `cursor`, `sequence`, `timestamp`, `publishedAt` and `receivedAt` alone are no change.',
+        }),
+        all: t.arg.boolean({
+          required: true,
+          defaultValue: false,
+          description:
+            'Every contract that the gateway holds and the caller may see, those that join later too; it keeps none of them alive. Instead of names and ids.',
+        }),
+        since: t.arg({
+          type: 'Cursor',
+          description:
+            'Resumes: begins with only what has changed since this cursor, the newest state of each. A cursor of another epoch begins with everything.',
         }),
       },
       // A subscription is opened where it is admitted: it never comes to graphql-js as one.

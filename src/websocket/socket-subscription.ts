@@ -57,7 +57,6 @@ export class SocketSubscription
       this.#client.writer.send(nextMessage(this.ownText, refusal));
     }
     super.open();
-    if (this.wish.keys.length === 0) this.end();
   }
 
   /** Ends it; its client is told that it is complete. */
@@ -80,6 +79,11 @@ export class SocketSubscription
   }
 
   narrowed(contracts: ContractPatterns): void {
+    if (this.wish.all !== undefined) {
+      this.narrow((key) => contracts.allow(key));
+      this.#client.writer.forgetContracts(this, (key) => !contracts.allow(key));
+      return;
+    }
     const key = this.wish.keys.find((one) => !contracts.allow(one));
     if (key !== undefined) this.fail(forbiddenContract(key));
   }

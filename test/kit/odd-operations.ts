@@ -379,6 +379,45 @@ export const ODD_OPERATIONS: readonly OddOperation[] = [
     ),
     code: 'BAD_USER_INPUT',
   })),
+  ...['', 'nonsense', '1', ':', `${long(8, '0')}:${long(15, '0')}`, long(300)].map((since) => ({
+    name: `a cursor that is ${JSON.stringify(since.slice(0, 30))}`,
+    payload: q(
+      `subscription { contractUpdates(names: ["${KNOWN}"], since: ${JSON.stringify(since)}) { id } }`,
+    ),
+    code: 'BAD_USER_INPUT',
+    says: 'since: expected',
+  })),
+  {
+    name: 'a cursor that is no text',
+    payload: q(
+      `subscription ($s: Cursor) { contractUpdates(names: ["${KNOWN}"], since: $s) { id } }`,
+      { variables: { s: 7 } },
+    ),
+    code: 'BAD_USER_INPUT',
+  },
+  {
+    name: 'a cursor of another epoch',
+    payload: q(
+      `subscription { contractUpdates(names: ["${KNOWN}"], since: "${long(8, 'f')}:${long(16, '9')}") { id cursor } }`,
+    ),
+    code: undefined,
+  },
+  {
+    name: 'null for a cursor',
+    payload: q(`subscription { contractUpdates(names: ["${KNOWN}"], since: null) { id } }`),
+    code: undefined,
+  },
+  ...['names: ["A"]', 'ids: ["1"]', 'names: []', 'names: ["A"] ids: ["1"]'].map((beside) => ({
+    name: `all and ${beside}`,
+    payload: q(`subscription { contractUpdates(all: true, ${beside}) { id } }`),
+    code: 'BAD_USER_INPUT',
+    says: 'all: expected',
+  })),
+  {
+    name: 'null for all',
+    payload: q(`subscription { contractUpdates(names: ["${KNOWN}"], all: null) { id } }`),
+    code: 'GRAPHQL_VALIDATION_FAILED',
+  },
   {
     name: 'a negative depth',
     payload: q('{ contract(name: "A") { snapshot { bestLimits(depth: -1) { level } } } }'),
