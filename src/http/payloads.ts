@@ -1,9 +1,11 @@
+import { Batch } from '../hub/batch.ts';
 import { subscribeToContracts } from '../hub/contract-subscription.ts';
 import type { ContractUpdate } from '../hub/contract-updates.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import type { Mailbox } from '../hub/mailbox.ts';
 import { EndingIterator } from '../lib/ending-iterator.ts';
 import type { SubscriptionPlace } from '../operation/admitted-subscription.ts';
+import { BatchProjection } from '../render/batch-projection.ts';
 import type { Projection } from '../render/projection.ts';
 import { forbiddenContract } from '../schema/coded-error.ts';
 import type { StreamedResult } from './stream-formats.ts';
@@ -27,16 +29,30 @@ export class Payloads extends EndingIterator<StreamedResult> {
   }
 
   async next(): Promise<IteratorResult<StreamedResult, undefined>> {
-    const { value, done } = await this.#mailbox.next();
-    if (done) {
-      this.end();
-      return { value: undefined, done: true };
+    for (;;) {
+      const { value, done } = await this.#mailbox.next();
+      if (done) {
+        this.end();
+        return { value: undefined, done: true };
+      }
+      const result = this.#resultOf(value);
+      if (result !== undefined) return { value: result, done: false };
     }
-    const result =
-      'refused' in value
-        ? { json: this.#projection.refusal(forbiddenContract(value.key)), cursor: undefined }
-        : { json: this.#projection.payload(value), cursor: value.cursor };
-    return { value: result, done: false };
+  }
+
+  /** `undefined` where there is nothing to tell after all. */
+  #resultOf(update: ContractUpdate): StreamedResult | undefined {
+    const projection = this.#projection;
+    if ('refused' in update) {
+      return { json: projection.refusal(forbiddenContract(update.key)), cursor: undefined };
+    }
+    if (!(update instanceof Batch)) {
+      return { json: projection.payload(update), cursor: update.cursor };
+    }
+    const states = update.take();
+    const last = states.at(-1);
+    if (last === undefined || !(projection instanceof BatchProjection)) return undefined;
+    return { json: projection.bundle(states), cursor: last.cursor };
   }
 
   end(): void {

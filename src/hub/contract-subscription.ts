@@ -1,5 +1,6 @@
 import type { ContractKey } from '../contract/key.ts';
 import { AllContracts } from './all-contracts.ts';
+import { Batch } from './batch.ts';
 import type { ContractState } from './contract-state.ts';
 import type { ContractUpdate, UpdateWish } from './contract-updates.ts';
 import type { ContractHub, Endable } from './hub.ts';
@@ -15,7 +16,7 @@ import { UpdateGate } from './update-gate.ts';
 export abstract class ContractSubscription implements ContractSubscriber, Endable {
   readonly wish: UpdateWish;
   readonly #hub: ContractHub;
-  readonly #gate: UpdateGate | undefined;
+  readonly #gate: UpdateGate | Batch | undefined;
   /** Made with the first contract that is INVALID: most subscriptions never see one. */
   #invalid: Set<ContractKey> | undefined;
   #all: AllContracts | undefined;
@@ -24,21 +25,20 @@ export abstract class ContractSubscription implements ContractSubscriber, Endabl
   constructor(hub: ContractHub, wish: UpdateWish) {
     this.#hub = hub;
     this.wish = wish;
-    const gated = wish.intervalMs > 0 || wish.changesOnly;
-    this.#gate = gated
-      ? new UpdateGate(
-          wish,
-          (state) => this.reads(state),
-          (state) => this.update(state),
-          hub.pace,
-          () => this.broken(),
-        )
-      : undefined;
+    this.#gate = this.#gateOf(wish);
     hub.opened(this);
+  }
+
+  /** What is gathered of them, where updates are wanted in batches. */
+  protected get batch(): Batch | undefined {
+    return this.#gate instanceof Batch ? this.#gate : undefined;
   }
 
   /** An update that the wish lets through. */
   protected abstract update(state: ContractState): void;
+
+  /** A batch can be taken: told once, until it is. */
+  protected abstract batchReady(batch: Batch): void;
 
   /** Every contract is INVALID and was told so: nothing else will come. */
   protected abstract finish(): void;
@@ -104,6 +104,21 @@ export abstract class ContractSubscription implements ContractSubscriber, Endabl
     if (this.#all !== undefined) this.#hub.unwatch(this.#all);
   }
 
+  #gateOf(wish: UpdateWish): UpdateGate | Batch | undefined {
+    const { pace } = this.#hub;
+    const { everyMs, intervalMs, changesOnly } = wish;
+    const read = (state: ContractState) => this.reads(state);
+    if (everyMs !== undefined) {
+      const batch: Batch = new Batch({ everyMs, changesOnly }, read, pace, () =>
+        this.batchReady(batch),
+      );
+      return batch;
+    }
+    if (intervalMs === 0 && !changesOnly) return undefined;
+    const emit = (state: ContractState) => this.update(state);
+    return new UpdateGate(wish, read, emit, pace, () => this.broken());
+  }
+
   #tell(state: ContractState, statusChanged: boolean): void {
     if (this.#gate === undefined) this.update(state);
     else this.#gate.offer(state, statusChanged);
@@ -140,7 +155,17 @@ class MailboxSubscription extends ContractSubscription {
     this.mailbox.push(state);
   }
 
+  protected batchReady(batch: Batch): void {
+    // What the tick brings besides belongs to it.
+    setImmediate(() => this.mailbox.push(batch));
+  }
+
   protected finish(): void {
+    const { batch } = this;
+    if (batch !== undefined) {
+      batch.hurry();
+      this.mailbox.push(batch);
+    }
     this.mailbox.finish();
   }
 

@@ -1,4 +1,5 @@
 import type { ContractKey } from '../contract/key.ts';
+import type { Batch } from './batch.ts';
 import type { ContractState } from './contract-state.ts';
 import type { Position } from './position.ts';
 
@@ -16,6 +17,8 @@ export interface UpdateWish {
   readonly since?: Position | undefined;
   /** The least time between two updates of one contract, in milliseconds; 0: as they come. */
   readonly intervalMs: number;
+  /** Updates are wanted in batches, with at least so many milliseconds between two; 0: one for each tick. */
+  readonly everyMs?: number | undefined;
   /** Whether an update whose selection reads as the last one sent is left out. */
   readonly changesOnly: boolean;
 }
@@ -27,4 +30,4 @@ interface RefusedContract {
 }
 
 /** What a subscription that is pulled from brings. */
-export type ContractUpdate = ContractState | RefusedContract;
+export type ContractUpdate = ContractState | RefusedContract | Batch;

@@ -9,7 +9,7 @@ import {
   type OperationDefinitionNode,
   OperationTypeNode,
 } from 'graphql';
-import type { Projections } from '../render/projection.ts';
+import type { Projections } from '../render/projections.ts';
 import { type SelectedField, selectedFields } from '../render/selection.ts';
 import { checkArguments } from '../schema/argument-check.ts';
 import { badUserInput, codedError } from '../schema/coded-error.ts';
@@ -88,7 +88,7 @@ export class Admission {
         isMutation: operation.operation === OperationTypeNode.MUTATION,
       });
     }
-    const asked = askedUpdates(root.args, access);
+    const asked = askedUpdates(root.fieldName, root.args, access);
     const projection = this.#projections.of({ document, operationName, variables }, root);
     return new AdmittedSubscription(asked, projection, asker.who);
   }

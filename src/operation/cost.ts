@@ -21,12 +21,15 @@ export function operationCost(
   return cost;
 }
 
+/** The root fields that ask for several contracts. */
+const LISTS: ReadonlySet<string> = new Set(['contracts', 'contractUpdates', 'contractBatches']);
+
 function contractsOf(
   { fieldName, args }: SelectedField,
   contracts: ContractPatterns,
   hub: ContractHub,
 ): number {
-  if (fieldName !== 'contracts' && fieldName !== 'contractUpdates') return 1;
+  if (!LISTS.has(fieldName)) return 1;
   const { names, ids, all } = args as {
     names?: readonly string[];
     ids?: readonly string[];

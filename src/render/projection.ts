@@ -1,27 +1,7 @@
-import {
-  type GraphQLError,
-  type GraphQLObjectType,
-  type GraphQLSchema,
-  getNamedType,
-  isObjectType,
-} from 'graphql';
-import { LRUCache } from 'lru-cache';
+import type { GraphQLError } from 'graphql';
 import type { ContractState } from '../hub/contract-state.ts';
-import type { GatewayContext } from '../schema/resolver-context.ts';
-import { FieldTexts } from './field-texts.ts';
-import { withoutMarks } from './marks.ts';
-import { RenderedStates } from './rendered-states.ts';
-import {
-  type ClientOperation,
-  contractWriter,
-  executedAnswer,
-  type ToldError,
-} from './rendering.ts';
-import type { SelectedField } from './selection.ts';
+import type { RenderedStates } from './rendered-states.ts';
 
-/** How many projections are remembered that nobody uses, and in characters of what they select. */
-const MOST_UNUSED = 1_000;
-const MOST_UNUSED_CHARACTERS = 1024 * 1024;
 const NOTHING = Buffer.alloc(0);
 
 /**
@@ -74,11 +54,16 @@ export class Projection {
   /** A subscription that acquired this has ended. */
   release(): void {
     if (--this.#users > 0) return;
+    this.rest();
+    this.#usage(false);
+  }
+
+  /** Nobody uses it: lets go of what it was last asked for. */
+  protected rest(): void {
     this.#lastState = undefined;
     this.#lastPayload = NOTHING;
     this.#lastRead = undefined;
     this.#lastReads = '';
-    this.#usage(false);
   }
 
   /** The answer for a state: the JSON text of an execution result, UTF-8. Never to be written to. */
@@ -109,112 +94,5 @@ export class Projection {
   refusal({ message, extensions }: GraphQLError): Buffer {
     const error = { message, path: [this.#responseKey], extensions };
     return Buffer.from(JSON.stringify({ data: null, errors: [error] }));
-  }
-}
-
-/**
- * The projections, found by what they select: those in use, and some of those that nobody uses now, for
- * clients come back with what they had.
- */
-export class Projections {
-  readonly #schema: GraphQLSchema;
-  readonly #toldError: ToldError;
-  readonly #context: GatewayContext;
-  /** The leaves of every state, for whoever writes states with the same context. */
-  readonly texts = new FieldTexts();
-  readonly #payloads = new RenderedStates<Buffer>();
-  readonly #used = new Map<string, Projection>();
-  readonly #unused = new LRUCache<string, Projection>({
-    max: MOST_UNUSED,
-    maxSize: MOST_UNUSED_CHARACTERS,
-    sizeCalculation: (_projection, selection) => selection.length,
-  });
-  #renderings = 0;
-
-  /**
-   * @param toldError what clients are told of something that was thrown
-   * @param context what states are rendered with: nobody's in particular, for the text is everybody's
-   */
-  constructor(schema: GraphQLSchema, toldError: ToldError, context: GatewayContext) {
-    this.#schema = schema;
-    this.#toldError = toldError;
-    this.#context = context;
-  }
-
-  /** How many states have been rendered, for all projections together. */
-  get renderings(): number {
-    return this.#renderings;
-  }
-
-  /** The projections in use. */
-  get size(): number {
-    return this.#used.size;
-  }
-
-  /**
-   * The projection of a subscription, shared with every one that selects the same.
-   *
-   * @param root the operation's one root field
-   * @throws TypeError for anything but a subscription to `contractUpdates`
-   */
-  of(operation: ClientOperation, root: SelectedField): Projection {
-    const { responseKey, fieldName, fields } = root;
-    const updates = this.#schema.getSubscriptionType()?.getFields()[fieldName];
-    const contract = updates && getNamedType(updates.type);
-    if (!isObjectType(contract)) throw new TypeError('expected a subscription to contractUpdates');
-    const selection = JSON.stringify([responseKey, fields]);
-    const known = this.#used.get(selection) ?? this.#unused.get(selection);
-    if (known !== undefined) return known;
-    const write = contractWriter(contract, fields, this.texts);
-    const head = `{"data":{${JSON.stringify(responseKey)}:`;
-    const render = (state: ContractState) => {
-      try {
-        if (write !== undefined) return `${head}${write(state, this.#context)}}}`;
-      } catch {
-        // Whatever went wrong, graphql-js says it as the specification wants it said.
-      }
-      return executedAnswer(this.#schema, operation, this.#context, state, this.#toldError);
-    };
-    const projection = new Projection(
-      responseKey,
-      render,
-      this.#payloads,
-      () => this.#renderings++,
-      (isUsed) => this.#noteUsage(selection, projection, isUsed),
-      this.#steady(contract, fields, render),
-    );
-    this.#unused.set(selection, projection);
-    return projection;
-  }
-
-  /** What writes a selection but for what is no change; `undefined` where that is all of it. */
-  #steady(
-    contract: GraphQLObjectType,
-    fields: readonly SelectedField[],
-    render: (state: ContractState) => string,
-  ): ((state: ContractState) => string) | undefined {
-    const left = withoutMarks(fields);
-    if (left === fields) return undefined;
-    const write = contractWriter(contract, left, this.texts);
-    return (state) => {
-      try {
-        if (write !== undefined) return write(state, this.#context);
-      } catch {
-        // What cannot be written is compared as it is told.
-      }
-      return render(state);
-    };
-  }
-
-  #noteUsage(selection: string, projection: Projection, isUsed: boolean): void {
-    if (isUsed) {
-      // One that was let go before its first user came leaves its place to whoever has taken it since.
-      if (!this.#used.has(selection)) this.#used.set(selection, projection);
-      this.#unused.delete(selection);
-    } else {
-      if (this.#used.get(selection) !== projection) return;
-      this.#used.delete(selection);
-      this.#unused.set(selection, projection);
-    }
   }
 }

@@ -13,6 +13,8 @@ import { badUserInput } from './coded-error.ts';
 const MAX_WAIT_MS = 30_000;
 const MIN_PACE = 0.01;
 const MAX_PACE = 1_000;
+const MIN_EVERY_MS = 10;
+const MAX_EVERY_MS = 60_000;
 
 /** The lists of contracts that a field takes. */
 export interface ContractLists {
@@ -87,6 +89,18 @@ export function checkedIntervalMs(maxUpdatesPerSecond: number | null | undefined
     'maxUpdatesPerSecond',
     `expected ${MIN_PACE} to ${MAX_PACE} updates a second, got ${maxUpdatesPerSecond}`,
   );
+}
+
+/**
+ * The least time between two batches, in milliseconds; 0: one for each tick.
+ *
+ * @throws GraphQLError where it is neither 0 nor from 10 to 60,000
+ */
+export function checkedEveryMs(everyMs: number | undefined): number {
+  const ms = everyMs ?? 0;
+  if (ms === 0 || (ms >= MIN_EVERY_MS && ms <= MAX_EVERY_MS)) return ms;
+  const expected = `0, or ${MIN_EVERY_MS} to ${MAX_EVERY_MS} milliseconds`;
+  throw badUserInput('everyMs', `expected ${expected}, got ${ms}`);
 }
 
 /**

@@ -407,6 +407,39 @@ export const ODD_OPERATIONS: readonly OddOperation[] = [
     payload: q(`subscription { contractUpdates(names: ["${KNOWN}"], since: null) { id } }`),
     code: undefined,
   },
+  ...['-1', '1', '9', '60001', '-250'].map((everyMs) => ({
+    name: `batches every ${everyMs} ms`,
+    payload: q(`subscription { contractBatches(names: ["${KNOWN}"], everyMs: ${everyMs}) { id } }`),
+    code: 'BAD_USER_INPUT',
+    says: 'everyMs: expected',
+  })),
+  ...['', 'names: []', 'names: null', 'names: [""]', 'all: true names: ["A"]', 'since: ""'].map(
+    (args) => ({
+      name: `batches of ${args === '' ? 'nothing' : args}`,
+      payload: q(`subscription { contractBatches(everyMs: 10, ${args}) { id } }`),
+      code: 'BAD_USER_INPUT',
+    }),
+  ),
+  {
+    name: 'batches that begin with a part of a millisecond',
+    payload: q('subscription ($e: Int!) { contractBatches(names: ["A"], everyMs: $e) { id } }', {
+      variables: { e: 10.5 },
+    }),
+    code: 'BAD_USER_INPUT',
+  },
+  {
+    name: 'batches',
+    payload: q(`subscription { contractBatches(names: ["${KNOWN}"], everyMs: 0) { id cursor } }`),
+    code: undefined,
+  },
+  {
+    name: 'batches that cost too much',
+    payload: q(costly('{ contractBatches(names: $n) {', 'subscription'), {
+      variables: { n: many(300) },
+    }),
+    code: 'QUERY_TOO_COMPLEX',
+    notByGet: true,
+  },
   ...['names: ["A"]', 'ids: ["1"]', 'names: []', 'names: ["A"] ids: ["1"]'].map((beside) => ({
     name: `all and ${beside}`,
     payload: q(`subscription { contractUpdates(all: true, ${beside}) { id } }`),
