@@ -1,5 +1,6 @@
 import { CONTRACT_STATUSES, type ContractStatus, RELEASED } from '../contract/contract-status.ts';
 import type { ContractKey } from '../contract/key.ts';
+import type { ContractSearch } from '../contract/search.ts';
 import type { Clock } from '../lib/clock.ts';
 import { DueQueue } from '../lib/due-queue.ts';
 import { ExpiryQueue } from '../lib/expiry-queue.ts';
@@ -184,10 +185,13 @@ export class ContractHub implements ContractSink {
     return this.#topics.get(key)?.askedAtMs;
   }
 
-  /** The latest state of every contract that is held, but INVALID ones, in the order of asking. */
-  states(): ContractState[] {
-    const states = Array.from(this.#topics.values(), (topic) => topic.state);
-    return states.filter(({ status }) => status !== 'INVALID');
+  /** The latest states of contracts that are held, but INVALID ones, in the order of asking. */
+  states(search?: ContractSearch): ContractState[] {
+    const states: ContractState[] = [];
+    for (const { key, state } of this.#topics.values()) {
+      if (state.status !== 'INVALID' && search?.finds(key) !== false) states.push(state);
+    }
+    return states;
   }
 
   /** How many of the contracts held have each status. */
@@ -283,9 +287,7 @@ export class ContractHub implements ContractSink {
   };
 
   #observe(tell: (observer: ContractObserver) => void): void {
-    const observer = this.#observer;
-    if (observer !== undefined)
-      this.#guard('an observer of contracts failed', () => tell(observer));
+    this.#guard('an observer of contracts failed', () => this.#observer && tell(this.#observer));
   }
 
   #guard(failure: string, run: () => void): void {

@@ -2,15 +2,13 @@ import {
   type DocumentNode,
   type GraphQLObjectType,
   type GraphQLSchema,
-  getNamedType,
   getOperationAST,
   getVariableValues,
-  isObjectType,
   type OperationDefinitionNode,
   OperationTypeNode,
 } from 'graphql';
 import type { Projections } from '../render/projections.ts';
-import { type SelectedField, selectedFields } from '../render/selection.ts';
+import { objectTypeOf, type SelectedField, selectedFields } from '../render/selection.ts';
 import { checkArguments } from '../schema/argument-check.ts';
 import { badUserInput, codedError } from '../schema/coded-error.ts';
 import { askedUpdates } from '../schema/subscription-root.ts';
@@ -142,20 +140,24 @@ export class Admission {
     );
     if (variables === undefined) throw new OperationRefused(faults ?? []);
     const fields = selectedFields(this.#schema, document, type, selectionSet, variables);
-    checkFields(type, fields);
+    checkFields(this.#schema, type, fields);
     return { document, operation, variables, fields };
   }
 }
 
 /** Checks arguments wherever in a selection they stand. @throws GraphQLError */
-function checkFields(type: GraphQLObjectType, fields: readonly SelectedField[]): void {
+function checkFields(
+  schema: GraphQLSchema,
+  type: GraphQLObjectType,
+  fields: readonly SelectedField[],
+): void {
   const definitions = type.getFields();
   for (const { fieldName, args, fields: below } of fields) {
     const definition = definitions[fieldName];
     if (definition === undefined) continue;
     checkArguments(definition, args);
-    const named = getNamedType(definition.type);
-    if (isObjectType(named)) checkFields(named, below);
+    const object = objectTypeOf(schema, definition.type);
+    if (object !== undefined) checkFields(schema, object, below);
   }
 }
 

@@ -1,7 +1,8 @@
 import type { ContractPatterns } from '../access/patterns.ts';
-import { contractKey } from '../contract/key.ts';
+import { contractKey, keyOfId } from '../contract/key.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import { fieldCost, type SelectedField } from '../render/selection.ts';
+import { checkedSearch } from '../schema/contract-arguments.ts';
 
 /**
  * What an operation costs: for each of its fields what is selected below it, times the contracts that it
@@ -35,13 +36,12 @@ function contractsOf(
     ids?: readonly string[];
     all?: boolean;
   };
-  if (!names && !ids) return fieldName === 'contracts' || all ? heldOf(contracts, hub) : 1;
+  if (!names && !ids) {
+    if (fieldName !== 'contracts' && !all) return 1;
+    return hub.states(checkedSearch(args)).filter(({ key }) => contracts.allow(key)).length;
+  }
   let allowed = 0;
   for (const name of names ?? []) if (contracts.allow(contractKey('name', name))) allowed++;
-  for (const id of ids ?? []) if (contracts.allow(contractKey('id', id))) allowed++;
+  for (const id of ids ?? []) if (contracts.allow(keyOfId(String(id)))) allowed++;
   return allowed;
-}
-
-function heldOf(contracts: ContractPatterns, hub: ContractHub): number {
-  return hub.states().filter(({ key }) => contracts.allow(key)).length;
 }

@@ -2,12 +2,18 @@ import { type GraphQLObjectType, type GraphQLSchema, getNamedType, isObjectType 
 import { LRUCache } from 'lru-cache';
 import type { Principal } from '../access/principal.ts';
 import type { ContractKey } from '../contract/key.ts';
+import type { ContractSearch } from '../contract/search.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { FieldTexts } from '../render/field-texts.ts';
 import { RenderedStates } from '../render/rendered-states.ts';
 import { type ContractWriter, contractWriter } from '../render/rendering.ts';
 import { fieldCost, type SelectedField } from '../render/selection.ts';
-import { checkedWaitMs, contractKeys, oneContractKey } from '../schema/contract-arguments.ts';
+import {
+  checkedSearch,
+  checkedWaitMs,
+  contractKeys,
+  oneContractKey,
+} from '../schema/contract-arguments.ts';
 import type { GatewayContext } from '../schema/resolver-context.ts';
 import type { Admission } from './admission.ts';
 import { type Asker, type OperationGateway, operationContext } from './operation-context.ts';
@@ -29,6 +35,8 @@ interface ContractField {
   /** The contracts asked for; `undefined` for every one that is held. */
   readonly keys: readonly ContractKey[] | undefined;
   readonly selection: Selection;
+  /** Which of all contracts are asked for. */
+  readonly search: ContractSearch | undefined;
   /** What one contract costs. */
   readonly cost: number;
 }
@@ -124,9 +132,10 @@ export class SnapshotAnswers {
   }
 
   /** The states that a field answers with; `undefined` where one is not known yet or may not be seen. */
-  #states({ keys }: ContractField, { contracts }: Principal): ContractState[] | undefined {
-    if (keys === undefined)
-      return this.#gateway.hub.states().filter(({ key }) => contracts.allow(key));
+  #states({ keys, search }: ContractField, { contracts }: Principal): ContractState[] | undefined {
+    if (keys === undefined) {
+      return this.#gateway.hub.states(search).filter(({ key }) => contracts.allow(key));
+    }
     const states: ContractState[] = [];
     for (const key of keys) {
       if (!contracts.allow(key)) return undefined;
@@ -179,10 +188,13 @@ export class SnapshotAnswers {
     const cost = fieldCost(field);
     if (fieldName === 'contract') {
       const key = oneContractKey(args['name'] as string | null, args['id'] as string | null);
-      return { head, isList: false, keys: [key], selection, cost };
+      return { head, isList: false, keys: [key], search: undefined, selection, cost };
     }
     const lists = args as { names?: string[] | null; ids?: string[] | null };
-    if (!lists.names && !lists.ids) return { head, isList: true, keys: undefined, selection, cost };
+    const search = checkedSearch(args);
+    if (!lists.names && !lists.ids) {
+      return { head, isList: true, keys: undefined, search, selection, cost };
+    }
     const { access } = this.#gateway;
     const given = (lists.names?.length ?? 0) + (lists.ids?.length ?? 0);
     // Who asks for too many is told, and counted, by whoever executes it.
@@ -191,7 +203,7 @@ export class SnapshotAnswers {
       if (typeof key !== 'string') throw key;
       return key;
     });
-    return { head, isList: true, keys, selection, cost };
+    return { head, isList: true, keys, search, selection, cost };
   }
 
   #selection(type: GraphQLObjectType, fields: readonly SelectedField[]): Selection | undefined {

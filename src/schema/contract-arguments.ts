@@ -4,8 +4,12 @@ import {
   type ContractKey,
   contractKey,
   contractTextFault,
+  contractTextOf,
   type KeySpace,
+  keyOfId,
+  keySpaceOf,
 } from '../contract/key.ts';
+import { ContractSearch } from '../contract/search.ts';
 import { type Position, readCursor } from '../hub/position.ts';
 import { badUserInput } from './coded-error.ts';
 
@@ -13,6 +17,7 @@ import { badUserInput } from './coded-error.ts';
 const MAX_WAIT_MS = 30_000;
 const MIN_PACE = 0.01;
 const MAX_PACE = 1_000;
+const MOST_SEARCH_CHARACTERS = 256;
 const MIN_EVERY_MS = 10;
 const MAX_EVERY_MS = 60_000;
 
@@ -43,7 +48,7 @@ export function contractKeys(lists: ContractLists, access: Access): (ContractKey
   }
   return [
     ...(names ?? []).map((name, place) => checkedKey('name', name, `names[${place}]`)),
-    ...(ids ?? []).map((id, place) => checkedKey('id', String(id), `ids[${place}]`)),
+    ...(ids ?? []).map((id, place) => checkedId(String(id), `ids[${place}]`)),
   ];
 }
 
@@ -64,7 +69,7 @@ export function oneContractKey(
       `expected exactly one of name and id, got ${named ? 'both' : 'neither'}`,
     );
   }
-  const key = named ? checkedKey('name', name, 'name') : checkedKey('id', String(id), 'id');
+  const key = named ? checkedKey('name', name, 'name') : checkedId(String(id), 'id');
   if (typeof key !== 'string') throw key;
   return key;
 }
@@ -114,6 +119,34 @@ export function checkedSince(since: string | null | undefined): Position | undef
   if (position !== undefined) return position;
   const got = since === '' ? 'an empty text' : JSON.stringify(since);
   throw badUserInput('since', `expected the cursor of a contract, got ${got}`);
+}
+
+/**
+ * What contracts are searched for; `undefined` without it.
+ *
+ * @throws GraphQLError where it is too long, or contracts are named besides
+ */
+export function checkedSearch({
+  search,
+  names,
+  ids,
+}: ContractLists & { readonly search?: string | null | undefined }): ContractSearch | undefined {
+  if (search === null || search === undefined) return undefined;
+  if (names || ids) {
+    throw badUserInput(
+      'search',
+      `expected neither names nor ids beside it, got ${names ? 'names' : 'ids'}`,
+    );
+  }
+  if (search.length <= MOST_SEARCH_CHARACTERS) return new ContractSearch(search);
+  const fault = `expected at most ${MOST_SEARCH_CHARACTERS} characters, got ${search.length}`;
+  throw badUserInput('search', fault);
+}
+
+/** A contract by IME's ID, or by the `id` of a contract. */
+function checkedId(text: string, argument: string): ContractKey | GraphQLError {
+  const key = keyOfId(text);
+  return checkedKey(keySpaceOf(key), contractTextOf(key), argument);
 }
 
 function checkedKey(space: KeySpace, text: string, argument: string): ContractKey | GraphQLError {

@@ -1,4 +1,5 @@
 import type { Payload } from './doors.ts';
+import { ODD_CONTRACTS } from './odd-contracts.ts';
 
 /** The contract that the gateway holds where its cache is warm. */
 export const KNOWN = 'A';
@@ -379,78 +380,6 @@ export const ODD_OPERATIONS: readonly OddOperation[] = [
     ),
     code: 'BAD_USER_INPUT',
   })),
-  ...['', 'nonsense', '1', ':', `${long(8, '0')}:${long(15, '0')}`, long(300)].map((since) => ({
-    name: `a cursor that is ${JSON.stringify(since.slice(0, 30))}`,
-    payload: q(
-      `subscription { contractUpdates(names: ["${KNOWN}"], since: ${JSON.stringify(since)}) { id } }`,
-    ),
-    code: 'BAD_USER_INPUT',
-    says: 'since: expected',
-  })),
-  {
-    name: 'a cursor that is no text',
-    payload: q(
-      `subscription ($s: Cursor) { contractUpdates(names: ["${KNOWN}"], since: $s) { id } }`,
-      { variables: { s: 7 } },
-    ),
-    code: 'BAD_USER_INPUT',
-  },
-  {
-    name: 'a cursor of another epoch',
-    payload: q(
-      `subscription { contractUpdates(names: ["${KNOWN}"], since: "${long(8, 'f')}:${long(16, '9')}") { id cursor } }`,
-    ),
-    code: undefined,
-  },
-  {
-    name: 'null for a cursor',
-    payload: q(`subscription { contractUpdates(names: ["${KNOWN}"], since: null) { id } }`),
-    code: undefined,
-  },
-  ...['-1', '1', '9', '60001', '-250'].map((everyMs) => ({
-    name: `batches every ${everyMs} ms`,
-    payload: q(`subscription { contractBatches(names: ["${KNOWN}"], everyMs: ${everyMs}) { id } }`),
-    code: 'BAD_USER_INPUT',
-    says: 'everyMs: expected',
-  })),
-  ...['', 'names: []', 'names: null', 'names: [""]', 'all: true names: ["A"]', 'since: ""'].map(
-    (args) => ({
-      name: `batches of ${args === '' ? 'nothing' : args}`,
-      payload: q(`subscription { contractBatches(everyMs: 10, ${args}) { id } }`),
-      code: 'BAD_USER_INPUT',
-    }),
-  ),
-  {
-    name: 'batches that begin with a part of a millisecond',
-    payload: q('subscription ($e: Int!) { contractBatches(names: ["A"], everyMs: $e) { id } }', {
-      variables: { e: 10.5 },
-    }),
-    code: 'BAD_USER_INPUT',
-  },
-  {
-    name: 'batches',
-    payload: q(`subscription { contractBatches(names: ["${KNOWN}"], everyMs: 0) { id cursor } }`),
-    code: undefined,
-  },
-  {
-    name: 'batches that cost too much',
-    payload: q(costly('{ contractBatches(names: $n) {', 'subscription'), {
-      variables: { n: many(300) },
-    }),
-    code: 'QUERY_TOO_COMPLEX',
-    notByGet: true,
-  },
-  ...['names: ["A"]', 'ids: ["1"]', 'names: []', 'names: ["A"] ids: ["1"]'].map((beside) => ({
-    name: `all and ${beside}`,
-    payload: q(`subscription { contractUpdates(all: true, ${beside}) { id } }`),
-    code: 'BAD_USER_INPUT',
-    says: 'all: expected',
-  })),
-  {
-    name: 'null for all',
-    payload: q(`subscription { contractUpdates(names: ["${KNOWN}"], all: null) { id } }`),
-    code: 'GRAPHQL_VALIDATION_FAILED',
-  },
   {
     name: 'a negative depth',
     payload: q('{ contract(name: "A") { snapshot { bestLimits(depth: -1) { level } } } }'),
@@ -542,6 +471,15 @@ export const ODD_OPERATIONS: readonly OddOperation[] = [
     code: 'QUERY_TOO_COMPLEX',
     notByGet: true,
   },
+  {
+    name: 'batches that cost too much',
+    payload: q(costly('{ contractBatches(names: $n) {', 'subscription'), {
+      variables: { n: many(300) },
+    }),
+    code: 'QUERY_TOO_COMPLEX',
+    notByGet: true,
+  },
+  ...ODD_CONTRACTS,
   // Nothing odd at all.
   { name: 'a query', payload: q(`{ contract(name: "${KNOWN}") { id } }`), code: undefined },
   { name: 'a subscription', payload: q(`subscription { ${live()} }`), code: undefined },
