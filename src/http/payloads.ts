@@ -2,13 +2,13 @@ import { Batch } from '../hub/batch.ts';
 import { subscribeToContracts } from '../hub/contract-subscription.ts';
 import type { ContractUpdate } from '../hub/contract-updates.ts';
 import type { ContractHub } from '../hub/hub.ts';
-import type { Mailbox } from '../hub/mailbox.ts';
 import { EndingIterator } from '../lib/ending-iterator.ts';
+import type { Mailbox } from '../lib/mailbox.ts';
 import type { SubscriptionPlace } from '../operation/admitted-subscription.ts';
+import type { StreamedResult } from '../operation/streamed-result.ts';
 import { BatchProjection } from '../render/batch-projection.ts';
 import type { Projection } from '../render/projection.ts';
 import { forbiddenContract } from '../schema/coded-error.ts';
-import type { StreamedResult } from './stream-formats.ts';
 
 /**
  * The results of a subscription for a transport that pulls: each reader reads at its own pace from a

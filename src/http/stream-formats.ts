@@ -1,13 +1,5 @@
 import { preferredMediaType } from './accept.ts';
 
-/** One result of a subscription. */
-export interface StreamedResult {
-  /** Its JSON text. */
-  readonly json: Buffer;
-  /** By which a client resumes behind it; `undefined` for what is no state of a contract. */
-  readonly cursor: string | undefined;
-}
-
 /** How results are written one after the other into the body of an HTTP response. */
 export interface StreamFormat {
   readonly headers: Readonly<Record<string, string>>;

@@ -1,10 +1,10 @@
 import type { ContractKey } from '../contract/key.ts';
+import { Mailbox } from '../lib/mailbox.ts';
 import { AllContracts } from './all-contracts.ts';
 import { Batch } from './batch.ts';
 import type { ContractState } from './contract-state.ts';
 import type { ContractUpdate, UpdateWish } from './contract-updates.ts';
 import type { ContractHub, Endable } from './hub.ts';
-import { Mailbox } from './mailbox.ts';
 import { byPosition, Resumption } from './position.ts';
 import type { ContractSubscriber } from './topic.ts';
 import { UpdateGate } from './update-gate.ts';

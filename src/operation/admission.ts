@@ -21,12 +21,14 @@ import type { Documents } from './documents.ts';
 import { type Asker, type OperationGateway, operationContext } from './operation-context.ts';
 import { OperationRefused } from './operation-refused.ts';
 import type { OperationRequest } from './operation-request.ts';
+import { AdmittedStatusUpdates } from './status-subscription.ts';
+import { StatusUpdates } from './status-updates.ts';
 
 /** Variables are found fault with no more often than this. */
 const MOST_ERRORS = 10;
 
 /** An operation that may be done. It has taken nothing yet. */
-export type AdmittedOperation = AdmittedExecution | AdmittedSubscription;
+export type AdmittedOperation = AdmittedExecution | AdmittedSubscription | AdmittedStatusUpdates;
 
 /** An operation of a document with its variables, checked against the schema. */
 interface ResolvedOperation {
@@ -46,6 +48,7 @@ export class Admission {
   readonly #schema: GraphQLSchema;
   readonly #documents: Documents;
   readonly #projections: Projections;
+  readonly #status: StatusUpdates;
 
   constructor(
     gateway: OperationGateway,
@@ -57,6 +60,7 @@ export class Admission {
     this.#schema = schema;
     this.#documents = documents;
     this.#projections = projections;
+    this.#status = new StatusUpdates(schema, gateway);
   }
 
   /**
@@ -86,8 +90,12 @@ export class Admission {
         isMutation: operation.operation === OperationTypeNode.MUTATION,
       });
     }
+    const client = { document, operationName, variables };
+    if (root.fieldName === 'statusUpdates') {
+      return new AdmittedStatusUpdates(this.#status, this.#status.view(client, root), asker.who);
+    }
     const asked = askedUpdates(root.fieldName, root.args, access);
-    const projection = this.#projections.of({ document, operationName, variables }, root);
+    const projection = this.#projections.of(client, root);
     return new AdmittedSubscription(asked, projection, asker.who);
   }
 

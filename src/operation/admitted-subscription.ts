@@ -44,6 +44,7 @@ export class AdmittedSubscription {
 
 /** What a subscription has taken of its connection; its owner gives it back once, however it ends. */
 export class SubscriptionPlace {
+  readonly kind = 'contracts';
   readonly wish: UpdateWish;
   readonly projection: Projection;
   #quota: ConnectionQuota | undefined;

@@ -12,6 +12,8 @@ import {
   contractKeys,
 } from './contract-arguments.ts';
 import { ContractType } from './contract-type.ts';
+import type { GatewayReport } from './report.ts';
+import { GatewayStatusType } from './status-type.ts';
 
 const DEFAULT_EVERY_MS = 250;
 
@@ -147,6 +149,14 @@ builder.subscriptionType({
       },
       subscribe,
       resolve: (states: ContractState[]) => states,
+    }),
+    statusUpdates: t.field({
+      type: GatewayStatusType,
+      nullable: false,
+      description:
+        "The gateway's own state: now, and at most once a second when it has changed. `uptimeSeconds` and counters of messages alone are no change.",
+      subscribe,
+      resolve: (report: GatewayReport) => report,
     }),
   }),
 });

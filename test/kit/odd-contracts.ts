@@ -111,4 +111,20 @@ export const ODD_CONTRACTS: readonly OddOperation[] = [
     payload: q(`subscription { contractUpdates(ids: ["name:${KNOWN}"]) { id } }`),
     code: undefined,
   },
+  {
+    name: 'the gateway’s own state',
+    payload: q('subscription { statusUpdates { ready upstream { dials } } }'),
+    code: undefined,
+  },
+  {
+    name: 'the gateway’s own state of a contract',
+    payload: q('subscription { statusUpdates(names: ["A"]) { ready } }'),
+    code: 'GRAPHQL_VALIDATION_FAILED',
+  },
+  {
+    name: 'the gateway’s own state, skipped',
+    payload: q('subscription { statusUpdates @skip(if: true) { ready } }'),
+    code: 'BAD_USER_INPUT',
+    says: '@skip',
+  },
 ];
