@@ -1,4 +1,4 @@
-import { CONTRACT_STATUSES, type ContractStatus, RELEASED } from '../contract/contract-status.ts';
+import { CONTRACT_STATUSES, type ContractStatus } from '../contract/contract-status.ts';
 import type { ContractKey } from '../contract/key.ts';
 import type { ContractSearch } from '../contract/search.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -261,16 +261,11 @@ export class ContractHub implements ContractSink {
       const topic = this.#topics.get(key);
       this.#topics.delete(key);
       this.#observe((observer) => observer.answered(key));
-      if (topic?.announcement === 'announced') this.#tellReleased(topic.state);
+      if (topic?.announcement !== 'announced' || this.#source === undefined) continue;
+      this.#latest = this.#source.position();
+      this.#watchers.released(topic.state, this.#latest, this.#clock.nowMs(), this.#broke);
     }
     this.#source?.release(keys);
-  }
-
-  #tellReleased(state: ContractState): void {
-    if (this.#source === undefined || state.status === 'INVALID') return;
-    this.#latest = this.#source.position();
-    const released = state.withStatus('STALE', RELEASED, this.#latest, this.#clock.nowMs());
-    this.#watchers.released(released, this.#broke);
   }
 
   #change(topic: Topic, state: ContractState): void {

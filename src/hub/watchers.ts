@@ -1,6 +1,7 @@
+import { RELEASED } from '../contract/contract-status.ts';
 import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from './contract-state.ts';
-import { byPosition } from './position.ts';
+import { byPosition, type Position } from './position.ts';
 import { type Broke, type ContractSubscriber, type Topic, tellEach } from './topic.ts';
 
 /** How many contracts that were let go are remembered. */
@@ -41,10 +42,16 @@ export class Watchers {
     }
   }
 
-  /** A contract is held no more: tells that, and remembers it. */
-  released(state: ContractState, broke: Broke): void {
-    tellEach(this.#watchers, state, true, broke);
-    this.#released.set(state.key, state);
+  /**
+   * A contract is held no more: tells that, but of one that was told to be INVALID, and remembers it.
+   *
+   * @param state its last one
+   */
+  released(state: ContractState, position: Position, nowMs: number, broke: Broke): void {
+    const isInvalid = state.status === 'INVALID';
+    const last = isInvalid ? state : state.withStatus('STALE', RELEASED, position, nowMs);
+    if (!isInvalid) tellEach(this.#watchers, last, true, broke);
+    this.#released.set(last.key, last);
     if (this.#released.size <= MOST_RELEASED) return;
     for (const key of this.#released.keys()) {
       this.#released.delete(key);
