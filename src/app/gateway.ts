@@ -20,7 +20,7 @@ import { clientError } from '../operation/client-error.ts';
 import { Documents } from '../operation/documents.ts';
 import { sharedContext } from '../operation/operation-context.ts';
 import { TrustedDocuments } from '../operation/trusted-documents.ts';
-import { Projections } from '../render/projection.ts';
+import { Projections } from '../render/projections.ts';
 import type { GatewayReport } from '../schema/report.ts';
 import { schema } from '../schema/schema.ts';
 import { Simulator } from '../simulator/simulator.ts';

@@ -1,14 +1,16 @@
 import { CONTRACT_STATUSES, type ContractStatus } from '../contract/contract-status.ts';
 import type { ContractKey } from '../contract/key.ts';
+import type { ContractSearch } from '../contract/search.ts';
 import type { Clock } from '../lib/clock.ts';
 import { DueQueue } from '../lib/due-queue.ts';
 import { ExpiryQueue } from '../lib/expiry-queue.ts';
 import type { Logger } from '../observability/log.ts';
 import type { ContractState } from './contract-state.ts';
 import { KeptShare } from './kept-share.ts';
-
+import { ORIGIN, type Position } from './position.ts';
 import type { ContractSink, ContractSource, NewState, NewStatus } from './source.ts';
-import { type ContractSubscriber, Topic } from './topic.ts';
+import { type Broke, type ContractObserver, type ContractSubscriber, Topic } from './topic.ts';
+import { Watchers } from './watchers.ts';
 
 /** The pace of subscriptions is even to within this, in milliseconds. */
 const PACE_EVEN_MS = 5;
@@ -16,14 +18,6 @@ const PACE_EVEN_MS = 5;
 /** A stream of changes that ends with the hub at the latest. */
 export interface Endable {
   end(): void;
-}
-
-/** Somebody who is told what becomes of contracts that were asked for. */
-export interface ContractObserver {
-  /** The contract exists, or is no longer held. */
-  answered(key: ContractKey): void;
-  /** IME refuses the contract. */
-  refused(key: ContractKey): void;
 }
 
 /**
@@ -40,7 +34,9 @@ export class ContractHub implements ContractSink {
   #source: ContractSource | undefined;
   readonly #open = new Set<Endable>();
   readonly #share = new KeptShare();
+  readonly #watchers = new Watchers();
   #observer: ContractObserver | undefined;
+  #latest: Position = ORIGIN;
   #closed = false;
 
   /** @param lingerMs how long a contract stays retained after its last subscriber */
@@ -92,6 +88,31 @@ export class ContractHub implements ContractSink {
       const topic = this.#topics.get(key);
       if (topic !== undefined) this.#remove(topic, subscriber);
     }
+  }
+
+  /**
+   * Adds a subscriber to every contract that is held or comes to be held, which keeps none of them. What is
+   * INVALID from its beginning is left out.
+   *
+   * @returns the latest states; those let go lately are among them, STALE for RELEASED
+   */
+  watch(watcher: ContractSubscriber): ContractState[] {
+    if (!this.#closed) this.#watchers.add(watcher);
+    const states = this.#watchers.releasedStates();
+    for (const { announcement, state } of this.#topics.values()) {
+      if (announcement === 'announced') states.push(state);
+    }
+    return states;
+  }
+
+  /** Removes a subscriber to every contract. */
+  unwatch(watcher: ContractSubscriber): void {
+    this.#watchers.delete(watcher);
+  }
+
+  /** The position of the last change that was told. */
+  get latest(): Position {
+    return this.#latest;
   }
 
   /** How many contracts are held. */
@@ -166,9 +187,13 @@ export class ContractHub implements ContractSink {
     return this.#topics.get(key)?.askedAtMs;
   }
 
-  /** The latest state of every contract that is held, in the order in which they were asked for. */
-  states(): ContractState[] {
-    return Array.from(this.#topics.values(), (topic) => topic.state);
+  /** The latest states of contracts that are held, but INVALID ones, in the order of asking. */
+  states(search?: ContractSearch): ContractState[] {
+    const states: ContractState[] = [];
+    for (const { key, state } of this.#topics.values()) {
+      if (state.status !== 'INVALID' && search?.finds(key) !== false) states.push(state);
+    }
+    return states;
   }
 
   /** How many of the contracts held have each status. */
@@ -180,6 +205,7 @@ export class ContractHub implements ContractSink {
   }
 
   state(key: ContractKey, state: NewState): void {
+    this.#latest = state.position;
     const topic = this.#topics.get(key);
     if (topic === undefined) return;
     if (topic.state.snapshot === null) this.#observe((observer) => observer.answered(key));
@@ -187,6 +213,7 @@ export class ContractHub implements ContractSink {
   }
 
   status(key: ContractKey, { status, cause, position }: NewStatus): void {
+    this.#latest = position;
     const topic = this.#topics.get(key);
     if (status === 'INVALID') this.#observe((observer) => observer.refused(key));
     if (topic === undefined) return;
@@ -203,6 +230,7 @@ export class ContractHub implements ContractSink {
     this.pace.close();
     this.#source?.release([...this.#topics.keys()]);
     this.#topics.clear();
+    this.#watchers.clear();
   }
 
   /** The topics of contracts; those that are not held yet are asked of the source, all at once. */
@@ -220,6 +248,8 @@ export class ContractHub implements ContractSink {
     if (added.length > 0) {
       this.#share.divide(this.#topics.size);
       this.#source?.retain(added);
+      const joined = added.flatMap((key) => this.#topics.get(key) ?? []);
+      this.#watchers.joined(joined, this.#broke);
     }
     return topics;
   }
@@ -231,26 +261,32 @@ export class ContractHub implements ContractSink {
   #drop(keys: readonly ContractKey[]): void {
     if (keys.length === 0) return;
     for (const key of keys) {
+      const topic = this.#topics.get(key);
       this.#topics.delete(key);
       this.#observe((observer) => observer.answered(key));
+      if (topic?.announcement !== 'announced' || this.#source === undefined) continue;
+      this.#latest = this.#source.position();
+      this.#watchers.released(topic.state, this.#latest, this.#clock.nowMs(), this.#broke);
     }
     this.#share.divide(this.#topics.size);
     this.#source?.release(keys);
   }
 
-  /** Whoever throws when they are told something is ended, and nobody else notices. */
   #change(topic: Topic, state: ContractState): void {
-    topic.change(state, (subscriber, error) => {
-      this.#log.error({ error, contract: topic.key }, 'a subscriber failed: it is ended');
-      this.#remove(topic, subscriber);
-      this.#guard('a subscriber did not end', () => subscriber.broken());
-    });
+    topic.change(state, this.#watchers.of(topic, state), this.#broke);
   }
 
+  /** Whoever throws when they are told something is ended, and nobody else notices. */
+  readonly #broke: Broke = (subscriber, error, contract) => {
+    this.#log.error({ error, contract }, 'a subscriber failed: it is ended');
+    this.#watchers.delete(subscriber);
+    const topic = this.#topics.get(contract);
+    if (topic !== undefined) this.#remove(topic, subscriber);
+    this.#guard('a subscriber did not end', () => subscriber.broken());
+  };
+
   #observe(tell: (observer: ContractObserver) => void): void {
-    const observer = this.#observer;
-    if (observer !== undefined)
-      this.#guard('an observer of contracts failed', () => tell(observer));
+    this.#guard('an observer of contracts failed', () => this.#observer && tell(this.#observer));
   }
 
   #guard(failure: string, run: () => void): void {

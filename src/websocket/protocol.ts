@@ -10,6 +10,7 @@ import { readOperationRequest } from '../operation/operation-request.ts';
 import type { ClientSocket } from './client-socket.ts';
 import { LIMIT_EXCEEDED } from './connection-identity.ts';
 import { SocketAsker, SocketOperation } from './socket-operation.ts';
+import { SocketStatus } from './socket-status.ts';
 import { SocketSubscription } from './socket-subscription.ts';
 
 /** Connections whose clients have yet to say who they are. */
@@ -174,6 +175,16 @@ export class TransportProtocol {
     }
     const place = admitted.take(client.quota);
     const span = operation.handOver();
+    if (place.kind === 'status') {
+      const status = new SocketStatus(hub, id, client, place, span);
+      client.own(status);
+      try {
+        status.open();
+      } catch (error) {
+        status.fail(clientErrors(error, this.#gateway.log));
+      }
+      return;
+    }
     const subscription = new SocketSubscription(hub, id, client, place, span);
     client.own(subscription);
     try {
