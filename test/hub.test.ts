@@ -2,12 +2,12 @@ import { describe, expect, test } from 'vitest';
 import type { StatusCause } from '../src/contract/contract-status.ts';
 import type { ContractKey } from '../src/contract/key.ts';
 import type { ContractState } from '../src/hub/contract-state.ts';
-import { subscribeToContracts } from '../src/hub/contract-subscription.ts';
 import { ContractHub } from '../src/hub/hub.ts';
 import { readContracts } from '../src/hub/read.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import { Mailbox } from '../src/lib/mailbox.ts';
 import { createLog } from '../src/observability/log.ts';
+import { subscribeToContracts } from '../src/updates/contract-subscription.ts';
 import { marketState, snapshotOf, until } from './kit/gateway.ts';
 import { ScriptedSource } from './kit/scripted-source.ts';
 

@@ -1,6 +1,3 @@
-import { Batch } from '../hub/batch.ts';
-import { subscribeToContracts } from '../hub/contract-subscription.ts';
-import type { ContractUpdate } from '../hub/contract-updates.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import { EndingIterator } from '../lib/ending-iterator.ts';
 import type { Mailbox } from '../lib/mailbox.ts';
@@ -9,6 +6,9 @@ import type { StreamedResult } from '../operation/streamed-result.ts';
 import { BatchProjection } from '../render/batch-projection.ts';
 import type { Projection } from '../render/projection.ts';
 import { forbiddenContract } from '../schema/coded-error.ts';
+import { Batch } from '../updates/batch.ts';
+import { subscribeToContracts } from '../updates/contract-subscription.ts';
+import type { ContractUpdate } from '../updates/contract-updates.ts';
 
 /**
  * The results of a subscription for a transport that pulls: each reader reads at its own pace from a

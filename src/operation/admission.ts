@@ -7,6 +7,9 @@ import {
   type OperationDefinitionNode,
   OperationTypeNode,
 } from 'graphql';
+import { MOST_NAME_CHARACTERS } from '../documents/document-limits.ts';
+import type { Documents } from '../documents/documents.ts';
+import type { OperationRequest } from '../documents/operation-request.ts';
 import type { Projections } from '../render/projections.ts';
 import { objectTypeOf, type SelectedField, selectedFields } from '../render/selection.ts';
 import { checkArguments } from '../schema/argument-check.ts';
@@ -23,11 +26,8 @@ import {
   namedContracts,
   operationCost,
 } from './cost.ts';
-import { MOST_NAME_CHARACTERS } from './document-limits.ts';
-import type { Documents } from './documents.ts';
 import { type Asker, type OperationGateway, operationContext } from './operation-context.ts';
 import { OperationRefused } from './operation-refused.ts';
-import type { OperationRequest } from './operation-request.ts';
 import { PlannedQueries } from './planned-query.ts';
 import { AdmittedStatusUpdates } from './status-subscription.ts';
 import { StatusUpdates } from './status-updates.ts';

@@ -1,10 +1,10 @@
 import type { Principal } from '../access/principal.ts';
 import type { ConnectionQuota } from '../access/quota.ts';
 import type { ContractKey } from '../contract/key.ts';
-import type { UpdateWish } from '../hub/contract-updates.ts';
 import { ORIGIN, readCursor } from '../hub/position.ts';
 import type { Projection } from '../render/projection.ts';
 import type { AskedUpdates } from '../schema/subscription-root.ts';
+import type { UpdateWish } from '../updates/contract-updates.ts';
 
 /** A subscription that may be opened. */
 export class AdmittedSubscription {

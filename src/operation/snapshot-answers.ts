@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { Principal } from '../access/principal.ts';
 import { type ContractKey, contractTextOf } from '../contract/key.ts';
 import type { ContractSearch } from '../contract/search.ts';
+import type { OperationRequest } from '../documents/operation-request.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { FieldTexts } from '../render/field-texts.ts';
 import { RenderedStates } from '../render/rendered-states.ts';
@@ -17,7 +18,6 @@ import {
 import type { GatewayContext } from '../schema/resolver-context.ts';
 import type { Admission } from './admission.ts';
 import { type Asker, type OperationGateway, operationContext } from './operation-context.ts';
-import type { OperationRequest } from './operation-request.ts';
 
 /** How much memory requests, and selections, are remembered in, in bytes, and how long each may be. */
 const MOST_BYTES = 8 * 1024 * 1024;

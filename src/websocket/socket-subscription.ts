@@ -3,13 +3,13 @@ import type { ContractPatterns } from '../access/patterns.ts';
 import type { CarriedSubscription, FrameEncoder } from '../fanout/frame-encoder.ts';
 import type { LateMessage } from '../fanout/late-messages.ts';
 import type { ContractState } from '../hub/contract-state.ts';
-import { ContractSubscription } from '../hub/contract-subscription.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import type { Span } from '../observability/tracing.ts';
 import type { SubscriptionPlace } from '../operation/admitted-subscription.ts';
 import { BatchProjection } from '../render/batch-projection.ts';
 import type { Projection } from '../render/projection.ts';
 import { codedError, forbiddenContract } from '../schema/coded-error.ts';
+import { ContractSubscription } from '../updates/contract-subscription.ts';
 import type { ClientOperation, ClientSocket } from './client-socket.ts';
 import { NextFrames, nextMessage, ownTextOf } from './next-frames.ts';
 

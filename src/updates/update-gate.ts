@@ -1,8 +1,8 @@
 import type { ContractKey } from '../contract/key.ts';
+import type { ContractState } from '../hub/contract-state.ts';
+import { paceOffset } from '../hub/position.ts';
 import type { Due, DueQueue } from '../lib/due-queue.ts';
-import type { ContractState } from './contract-state.ts';
 import type { UpdateWish } from './contract-updates.ts';
-import { paceOffset } from './position.ts';
 
 /** An update that is held back: the newest state of its contract. */
 interface Held extends Due {

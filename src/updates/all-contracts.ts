@@ -1,6 +1,6 @@
 import type { ContractKey } from '../contract/key.ts';
-import type { ContractState } from './contract-state.ts';
-import type { ContractSubscriber } from './topic.ts';
+import type { ContractState } from '../hub/contract-state.ts';
+import type { ContractSubscriber } from '../hub/topic.ts';
 
 /** What one subscription is told of every contract that is held and that it may see. */
 export class AllContracts implements ContractSubscriber {

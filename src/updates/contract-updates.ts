@@ -1,7 +1,7 @@
 import type { ContractKey } from '../contract/key.ts';
+import type { ContractState } from '../hub/contract-state.ts';
+import type { Position } from '../hub/position.ts';
 import type { Batch } from './batch.ts';
-import type { ContractState } from './contract-state.ts';
-import type { Position } from './position.ts';
 
 /** What a subscriber wants to be told of which contracts. */
 export interface UpdateWish {

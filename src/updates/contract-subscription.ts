@@ -1,12 +1,12 @@
 import type { ContractKey } from '../contract/key.ts';
+import type { ContractState } from '../hub/contract-state.ts';
+import type { ContractHub, Endable } from '../hub/hub.ts';
+import { byPosition, Resumption } from '../hub/position.ts';
+import type { ContractSubscriber } from '../hub/topic.ts';
 import { Mailbox } from '../lib/mailbox.ts';
 import { AllContracts } from './all-contracts.ts';
 import { Batch } from './batch.ts';
-import type { ContractState } from './contract-state.ts';
 import type { ContractUpdate, UpdateWish } from './contract-updates.ts';
-import type { ContractHub, Endable } from './hub.ts';
-import { byPosition, Resumption } from './position.ts';
-import type { ContractSubscriber } from './topic.ts';
 import { UpdateGate } from './update-gate.ts';
 
 /**

@@ -1,6 +1,6 @@
 import type { ContractKey } from '../contract/key.ts';
+import type { ContractState } from '../hub/contract-state.ts';
 import type { Due, DueQueue } from '../lib/due-queue.ts';
-import type { ContractState } from './contract-state.ts';
 
 /** What is wished of batches. */
 interface BatchWish {
