@@ -11,7 +11,8 @@ import {
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { ContractState } from '../src/hub/contract-state.ts';
-import { Projections } from '../src/render/projection.ts';
+import type { BatchProjection } from '../src/render/batch-projection.ts';
+import { Projections } from '../src/render/projections.ts';
 import type { GatewayContext } from '../src/schema/resolver-context.ts';
 import { schema } from '../src/schema/schema.ts';
 import {
@@ -53,11 +54,7 @@ function projectionOf(
   return projectionFor(projections, { document, operationName, variables });
 }
 
-function byGraphqlJs(
-  source: string,
-  rootValue: ContractState,
-  variables: Record<string, unknown> = {},
-) {
+function byGraphqlJs(source: string, rootValue: unknown, variables: Record<string, unknown> = {}) {
   const args = {
     schema,
     document: parse(source),
@@ -114,6 +111,11 @@ function selection(type: GraphQLObjectType, depth: number): fc.Arbitrary<string>
     .map((items) => ` { __typename ${items.join(' ')} }`);
 }
 
+function batchesOf(source: string, variables: Record<string, unknown> = {}): BatchProjection {
+  const operation = { document: parse(source), operationName: undefined, variables };
+  return projectionFor(projections, operation) as BatchProjection;
+}
+
 describe('a projection', () => {
   const contractType = schema.getType('Contract') as GraphQLObjectType;
 
@@ -144,6 +146,10 @@ describe('a projection', () => {
             byGraphqlJs(source, one, { depth }),
           );
         }
+        const batched = source.replace('contractUpdates', 'contractBatches');
+        const batches = batchesOf(batched, { depth });
+        const states = [state, partial, pending].slice(0, 1 + (compared % 3));
+        expect(batches.bundle(states).toString()).toBe(byGraphqlJs(batched, states, { depth }));
         compared++;
       }),
       { numRuns: 400 },
@@ -202,6 +208,11 @@ describe('a projection', () => {
       path: ['contractUpdates', 'snapshot', 'bestLimits'],
       extensions: { code: 'BAD_USER_INPUT' },
     });
+    const batches = batchesOf(source.replace('contractUpdates', 'contractBatches'));
+    const bundle = JSON.parse(batches.bundle([state, state]).toString());
+    expect(bundle.data.contractBatches).toEqual(Array(2).fill({ id: state.key, snapshot: null }));
+    expect(bundle.errors[1].path[1]).toBe(1);
+    expect(batches.reads(state)).toContain('BAD_USER_INPUT');
   });
 });
 

@@ -2,12 +2,12 @@ import { describe, expect, test } from 'vitest';
 import type { StatusCause } from '../src/contract/contract-status.ts';
 import type { ContractKey } from '../src/contract/key.ts';
 import type { ContractState } from '../src/hub/contract-state.ts';
-import { subscribeToContracts } from '../src/hub/contract-subscription.ts';
 import { ContractHub } from '../src/hub/hub.ts';
-import { Mailbox } from '../src/hub/mailbox.ts';
 import { readContracts } from '../src/hub/read.ts';
 import { systemClock } from '../src/lib/clock.ts';
+import { Mailbox } from '../src/lib/mailbox.ts';
 import { createLog } from '../src/observability/log.ts';
+import { subscribeToContracts } from '../src/updates/contract-subscription.ts';
 import { marketState, snapshotOf, until } from './kit/gateway.ts';
 import { ScriptedSource } from './kit/scripted-source.ts';
 
@@ -42,13 +42,13 @@ describe('the hub', () => {
     const one = subscribed(hub, [A], true);
     const two = subscribed(hub, [A], true);
     expect(calls).toEqual(['+name:A']);
-    expect(hub.subscriptions).toBe(2);
+    expect(hub.open.size).toBe(2);
     await one.return();
     await two.return();
     expect(calls).toEqual(['+name:A']);
     await until(() => calls.length === 2, 'the contract is released');
     expect(calls).toEqual(['+name:A', '-name:A']);
-    expect(hub.subscriptions).toBe(0);
+    expect(hub.open.size).toBe(0);
     hub.close();
   });
 
@@ -132,7 +132,7 @@ describe('the hub', () => {
       [B, 'INVALID'],
     ]);
     expect(await updates.next()).toEqual({ value: undefined, done: true });
-    expect(hub.subscriptions).toBe(0);
+    expect(hub.open.size).toBe(0);
     hub.close();
   });
 

@@ -2,11 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ContractKey } from '../src/contract/key.ts';
 import type { ContractState } from '../src/hub/contract-state.ts';
-import { subscribeToContracts } from '../src/hub/contract-subscription.ts';
 import { ContractHub } from '../src/hub/hub.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import { type Due, DueQueue } from '../src/lib/due-queue.ts';
 import { createLog } from '../src/observability/log.ts';
+import { subscribeToContracts } from '../src/updates/contract-subscription.ts';
 import { snapshotOf } from './kit/gateway.ts';
 import { ManualClock } from './kit/manual-clock.ts';
 import { ScriptedSource } from './kit/scripted-source.ts';
@@ -70,7 +70,7 @@ test('subscriptions that hold updates back cost nothing until these are due, and
   for (let price = 1; price <= 5; price++) publish(price);
   expect(hub.pace.size).toBe(100 * 10);
   for (const subscription of subscriptions) subscription.end();
-  expect([hub.subscriptions, hub.pace.size]).toEqual([0, 0]);
+  expect([hub.open.size, hub.pace.size]).toEqual([0, 0]);
   hub.close();
 });
 
@@ -110,7 +110,7 @@ test('a subscription that throws at what was held back is ended', async () => {
   }
   expect((await updates.next()).done).toBe(false);
   expect((await updates.next()).done).toBe(true);
-  expect([reads, hub.subscriptions]).toEqual([2, 0]);
+  expect([reads, hub.open.size]).toEqual([2, 0]);
   hub.close();
 });
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { ContractState } from '../src/hub/contract-state.ts';
 import { ObjectTexts } from '../src/hub/object-texts.ts';
 import { FieldTexts } from '../src/render/field-texts.ts';
-import { Projections } from '../src/render/projection.ts';
+import { Projections } from '../src/render/projections.ts';
 import { RenderedStates } from '../src/render/rendered-states.ts';
 import type { GatewayContext } from '../src/schema/resolver-context.ts';
 import { schema } from '../src/schema/schema.ts';

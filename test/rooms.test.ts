@@ -11,7 +11,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['app'],
   ['http', 'websocket', 'simulator', 'ime'],
   ['pages', 'operation', 'listener', 'ime/refusals'],
-  ['fanout', 'render', 'ime/pool'],
+  ['fanout', 'render', 'documents', 'updates', 'ime/pool'],
   ['schema', 'ime/sockets'],
   ['ime/credentials'],
   ['access', 'hub'],
@@ -25,7 +25,9 @@ const APART = ['board'];
 const NEVER: Readonly<Record<string, readonly string[]>> = {
   operation: ['fanout', 'ime', 'config'],
   listener: ['fanout', 'render', 'schema', 'hub', 'ime'],
+  documents: ['hub', 'ime', 'config'],
   fanout: ['render', 'schema', 'access', 'config'],
+  updates: ['schema', 'access', 'ime', 'config'],
   hub: ['config', 'access'],
   schema: ['ime', 'config'],
   http: ['ime', 'websocket'],

@@ -32,6 +32,7 @@ describe('the schema', () => {
       .filter(({ name }) => !/^(Int|Float|ID|String|Boolean)$/.test(name));
     expect(own.map(({ name }) => name).sort()).toEqual([
       'BigInt',
+      'Cursor',
       'DateTime',
       'Decimal',
       'LocalDateTime',

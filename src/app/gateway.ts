@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import type { Config } from '../config/command-line.ts';
 import { contractKey } from '../contract/key.ts';
+import { Documents } from '../documents/documents.ts';
+import { TrustedDocuments } from '../documents/trusted-documents.ts';
 import { GraphqlEndpoint } from '../http/graphql-endpoint.ts';
 import { GatewayServer } from '../http/server.ts';
 import { ContractHub } from '../hub/hub.ts';
@@ -17,10 +19,8 @@ import { RepeatLimit } from '../observability/repeat-limit.ts';
 import { openTelemetry } from '../observability/tracing.ts';
 import { Admission } from '../operation/admission.ts';
 import { clientError } from '../operation/client-error.ts';
-import { Documents } from '../operation/documents.ts';
 import { sharedContext } from '../operation/operation-context.ts';
-import { TrustedDocuments } from '../operation/trusted-documents.ts';
-import { Projections } from '../render/projection.ts';
+import { Projections } from '../render/projections.ts';
 import type { GatewayReport } from '../schema/report.ts';
 import { schema } from '../schema/schema.ts';
 import { Simulator } from '../simulator/simulator.ts';
@@ -130,7 +130,7 @@ export async function startGateway(
         droppedFrames: Object.values(counts.droppedFrames).reduce((sum, count) => sum + count, 0),
       },
       clients: webSockets + streams,
-      subscriptions: hub.subscriptions,
+      subscriptions: hub.open.size,
       contracts: hub.countByStatus(),
     };
   };
@@ -197,7 +197,7 @@ export async function startGateway(
     upstream: () => source.report(),
     server: serverReport,
     contracts: () => hub.countByStatus(),
-    subscriptions: () => hub.subscriptions,
+    subscriptions: () => hub.open.size,
     isReady: () => source.health().length === 0,
     lostLines,
   });

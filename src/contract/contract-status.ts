@@ -44,6 +44,12 @@ export interface StatusCause {
   readonly reason: string;
 }
 
+/** Why a contract is STALE that the gateway holds no more. */
+export const RELEASED: StatusCause = {
+  code: 'RELEASED',
+  reason: 'The gateway has let this contract go: nobody asks for it any more.',
+};
+
 /** Why a contract is PENDING of which IME has said nothing yet. */
 export const AWAITING_STATE: StatusCause = {
   code: 'AWAITING_STATE',

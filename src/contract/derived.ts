@@ -6,6 +6,30 @@ export const PERCENT_PLACES = 4;
 /** Numbers beyond this many digits before or after the point are not calculated with. */
 const MOST_DIGITS = 100;
 
+/** An order, or several at one price. */
+export interface Quote {
+  readonly price: Digits;
+  readonly quantity: Digits;
+}
+
+/** The best price that somebody buys at, with IME's digits; null where nobody does. */
+export function bestBid(limits: readonly BestLimit[] | null): Quote | null {
+  const best = limits?.[0];
+  return best ? quote(best.buyPrice, best.buyQuantity) : null;
+}
+
+/** The best price that somebody sells at, with IME's digits; null where nobody does. */
+export function bestAsk(limits: readonly BestLimit[] | null): Quote | null {
+  const best = limits?.[0];
+  return best ? quote(best.sellPrice, best.sellQuantity) : null;
+}
+
+/** The price of the last trade, with IME's digits; null before the first one. */
+export function lastTradePrice(aggregate: Aggregate | null): Digits | null {
+  const last = aggregate?.lastPrice ?? null;
+  return last === null || isNothing(last) ? null : last;
+}
+
 /** Best sell price less best buy price; null where the book lacks one of them. */
 export function spread(limits: readonly BestLimit[] | null): Digits | null {
   const best = bestPrices(limits);
@@ -37,6 +61,16 @@ export function lastPriceChangePercent(aggregate: Aggregate | null): Digits | nu
   // Multiplying first leaves one division, which is rounded once.
   const percent = divide(last.minus(close).times(100), close);
   return percent.toFixed();
+}
+
+function quote(price: Digits | null, quantity: Digits | null): Quote | null {
+  if (price === null || quantity === null || isNothing(price) || isNothing(quantity)) return null;
+  return { price, quantity };
+}
+
+/** Whether it is 0, however written: what IME sends for nothing. */
+function isNothing(digits: Digits): boolean {
+  return !/[1-9]/.test(digits.replace(/[eE].*$/, ''));
 }
 
 const Division = Big();

@@ -17,6 +17,16 @@ export function contractKey(space: KeySpace, text: string): ContractKey {
   return `${space}:${text}`;
 }
 
+/** The key that a text is itself: what `Contract.id` says; `undefined` for any other text. */
+export function globalKey(text: string): ContractKey | undefined {
+  return /^(?:name|id):/.test(text) ? (text as ContractKey) : undefined;
+}
+
+/** The key of what a client gives as an ID: the `id` of a contract, or a contract ID of IME. */
+export function keyOfId(text: string): ContractKey {
+  return globalKey(text) ?? contractKey('id', text);
+}
+
 /** The key space of a key. */
 export function keySpaceOf(key: ContractKey): KeySpace {
   return key.startsWith('id:') ? 'id' : 'name';

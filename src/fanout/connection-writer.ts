@@ -1,9 +1,11 @@
 import { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
+import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import { ReadingWatch } from '../lib/reading-watch.ts';
 import type { FanOut, TickMember } from './fanout.ts';
 import type { CarriedSubscription } from './frame-encoder.ts';
+import { type LateMessage, LateMessages } from './late-messages.ts';
 import { UnreadStates } from './unread-states.ts';
 
 /** How much is handed to the socket in one write, in bytes. */
@@ -39,6 +41,7 @@ export class ConnectionWriter implements TickMember {
   /** Subscriptions and what they are sent at the end of the tick, in turn. */
   #pending: (CarriedSubscription | ContractState)[] | undefined;
   #unread: UnreadStates | undefined;
+  #late: LateMessages | undefined;
   /** There while something is unsent. */
   #watch: ReadingWatch | undefined;
   #compressing: NodeJS.Timeout | undefined;
@@ -90,6 +93,14 @@ export class ConnectionWriter implements TickMember {
     }
   }
 
+  /** A message that is made when it is written: at the end of the tick, or once the client has read. */
+  offer(late: LateMessage): void {
+    if (this.#flow === 'closed') return;
+    this.#late ??= new LateMessages(this.#client, this.#fanOut, () => this.#scheduleLate());
+    this.#late.add(late);
+    this.#scheduleLate();
+  }
+
   /** Sends a message at once, behind what has been pushed. */
   send(message: Buffer | string): void {
     this.flush();
@@ -98,7 +109,7 @@ export class ConnectionWriter implements TickMember {
     this.check();
   }
 
-  /** Sends a message of a protocol that speaks JSON at once, behind what has been pushed. */
+  /** {@link send} for a protocol that speaks JSON. */
   sendMessage(message: object): void {
     this.send(JSON.stringify(message));
   }
@@ -123,6 +134,7 @@ export class ConnectionWriter implements TickMember {
         this.#keep(pending[at] as CarriedSubscription, pending[at + 1] as ContractState);
       }
     }
+    while (this.#flow === 'flowing' && this.#late?.write()) this.check();
     this.check();
   }
 
@@ -142,12 +154,17 @@ export class ConnectionWriter implements TickMember {
   /** A subscription is over: nothing is kept for it any more. */
   forget(to: CarriedSubscription): void {
     this.#unread?.take(to);
+    this.#late?.delete(to);
+  }
+
+  /** Nothing of some contracts is kept for a subscription any more. */
+  forgetContracts(to: CarriedSubscription, which: (key: ContractKey) => boolean): void {
+    this.#unread?.drop(to, which);
   }
 
   /** Takes account of what was written; to be called as well by who writes past this. */
   check(): void {
-    if (this.#flow === 'closed') return;
-    if (this.unsentBytes === 0) return;
+    if (this.#flow === 'closed' || this.unsentBytes === 0) return;
     if (this.#watch === undefined) {
       this.#watch = new ReadingWatch(this.#socket, performance.now());
       this.#fanOut.watch(this);
@@ -178,7 +195,7 @@ export class ConnectionWriter implements TickMember {
   }
 
   #isTooMuch(): boolean {
-    const { bufferBytes } = this.#fanOut.bounds;
+    const bufferBytes = this.#fanOut.bounds.bufferBytes + (this.#late?.longBytes ?? 0);
     if (this.#socket.writableLength > bufferBytes) return true;
     return this.#isCompressing && this.#client.bufferedAmount > bufferBytes + COMPRESSING_BYTES;
   }
@@ -195,9 +212,11 @@ export class ConnectionWriter implements TickMember {
       for (const to of unread?.subscriptions() ?? []) {
         for (const state of unread?.take(to) ?? []) this.push(to, state);
       }
+      this.#scheduleLate();
       this.#tell('flowing');
     } else {
       this.#pending = undefined;
+      this.#late = undefined;
       clearTimeout(this.#compressing);
       this.#unwatch();
     }
@@ -211,9 +230,8 @@ export class ConnectionWriter implements TickMember {
   }
 
   #unwatch(): void {
-    if (this.#watch === undefined) return;
+    if (this.#watch !== undefined) this.#fanOut.unwatch(this);
     this.#watch = undefined;
-    this.#fanOut.unwatch(this);
   }
 
   #keep(to: CarriedSubscription, state: ContractState): void {
@@ -248,6 +266,13 @@ export class ConnectionWriter implements TickMember {
     if (this.#flow !== 'clogged') return;
     if (this.#isTooMuch()) this.#awaitReading();
     else this.#setFlow('flowing');
+  }
+
+  #scheduleLate(): void {
+    const late = this.#late?.first;
+    if (late === undefined || this.#flow !== 'flowing' || this.#pending !== undefined) return;
+    this.#pending = [];
+    this.#fanOut.schedule(this, late.encoder);
   }
 
   /** Writes the fan-out's batch, which it leaves empty. */

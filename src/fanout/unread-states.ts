@@ -31,6 +31,12 @@ export class UnreadStates {
     return states?.values() ?? [];
   }
 
+  /** Drops what a subscription is still to be sent of some contracts. */
+  drop(to: CarriedSubscription, which: (key: ContractKey) => boolean): void {
+    const states = this.#bySubscription.get(to);
+    for (const key of states?.keys() ?? []) if (which(key)) states?.delete(key);
+  }
+
   /** The subscriptions that are still to be sent something. */
   subscriptions(): CarriedSubscription[] {
     return [...this.#bySubscription.keys()];

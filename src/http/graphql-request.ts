@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { GraphQLError } from 'graphql';
+import { type OperationRequest, readOperationRequest } from '../documents/operation-request.ts';
 import { parseExactJson } from '../lib/exact-json.ts';
-import { type OperationRequest, readOperationRequest } from '../operation/operation-request.ts';
 import { codedError, type ErrorCode } from '../schema/coded-error.ts';
 import { HttpFault } from './http-fault.ts';
 

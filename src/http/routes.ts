@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type GraphQLSchema, printSchema } from 'graphql';
+import type { DocumentLimits } from '../documents/document-limits.ts';
 import type { Logger } from '../observability/log.ts';
-import type { DocumentLimits } from '../operation/document-limits.ts';
 import { boardPages } from '../pages/board-page.ts';
 import { builtFiles } from '../pages/built-files.ts';
 import { graphiqlPage } from '../pages/graphiql-page.ts';

@@ -8,6 +8,8 @@ export interface StreamFormat {
   /** A result: its JSON stands between these. */
   readonly before: Buffer;
   readonly after: Buffer;
+  /** Whether each result says its cursor, by which the client resumes: `Last-Event-ID`. */
+  readonly resumes: boolean;
   /** Shows that the stream is alive. */
   readonly heartbeat: string;
   readonly heartbeatMs: number;
@@ -28,6 +30,7 @@ const SERVER_SENT_EVENTS: StreamFormat = {
   start: ':\n\n',
   before: Buffer.from('event: next\ndata: '),
   after: Buffer.from('\n\n'),
+  resumes: true,
   heartbeat: ':\n\n',
   heartbeatMs: 12_000,
   error: (errorsJson) => `event: next\ndata: {"errors":${errorsJson}}\n\n`,
@@ -46,6 +49,7 @@ const MULTIPART: StreamFormat = {
   start: '\r\n--graphql',
   before: Buffer.from('\r\ncontent-type: application/json\r\n\r\n{"payload":'),
   after: Buffer.from('}\r\n--graphql'),
+  resumes: false,
   heartbeat: '\r\ncontent-type: application/json\r\n\r\n{}\r\n--graphql',
   heartbeatMs: 5_000,
   error: (errorsJson) =>

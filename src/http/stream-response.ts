@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Session } from '../access/session.ts';
 import { ReadingWatch } from '../lib/reading-watch.ts';
+import type { StreamedResult } from '../operation/streamed-result.ts';
 import { codedError } from '../schema/coded-error.ts';
 import type { StreamFormat } from './stream-formats.ts';
 
@@ -30,10 +31,10 @@ export class StreamResponse {
   /**
    * Writes every payload until there are no more, the client is gone, or its session ends.
    *
-   * @param payloads each the JSON text of a result; ended in any case
+   * @param payloads the results; ended in any case
    */
   async write(
-    payloads: AsyncIterableIterator<Buffer, undefined>,
+    payloads: AsyncIterableIterator<StreamedResult, undefined>,
     session: Session,
   ): Promise<StreamEnd> {
     const response = this.#response;
@@ -80,12 +81,14 @@ export class StreamResponse {
     return this.#state as StreamEnd;
   }
 
-  #writePayload(payload: Buffer): void {
-    const { before, after } = this.#format;
-    const part = Buffer.allocUnsafe(before.length + payload.length + after.length);
-    part.set(before, 0);
-    part.set(payload, before.length);
-    part.set(after, before.length + payload.length);
+  #writePayload({ json, cursor }: StreamedResult): void {
+    const { before, after, resumes } = this.#format;
+    const id = resumes && cursor !== undefined ? `id: ${cursor}\n` : '';
+    const part = Buffer.allocUnsafe(id.length + before.length + json.length + after.length);
+    part.write(id, 0, 'latin1');
+    part.set(before, id.length);
+    part.set(json, id.length + before.length);
+    part.set(after, id.length + before.length + json.length);
     this.#response.write(part);
   }
 

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Session } from '../access/session.ts';
 import type { AdmittedSubscription } from '../operation/admitted-subscription.ts';
 import type { OperationGateway } from '../operation/operation-context.ts';
+import { type AdmittedStatusUpdates, StatusResults } from '../operation/status-subscription.ts';
 import { HttpFault } from './http-fault.ts';
 import { Payloads } from './payloads.ts';
 import { streamFormat } from './stream-formats.ts';
@@ -47,7 +48,7 @@ export class HttpStreams {
   async stream(
     request: IncomingMessage,
     response: ServerResponse,
-    subscription: AdmittedSubscription,
+    subscription: AdmittedSubscription | AdmittedStatusUpdates,
     { session, address, requestId }: StreamReader,
   ): Promise<void> {
     const format = streamFormat(request.headers.accept);
@@ -60,7 +61,10 @@ export class HttpStreams {
     const quota = access.enter(address);
     try {
       quota.identify(session);
-      const payloads = new Payloads(hub, subscription.take(quota));
+      const resume = format.resumes ? request.headers['last-event-id'] : undefined;
+      const place = subscription.take(quota, resume?.toString());
+      const payloads =
+        place.kind === 'status' ? new StatusResults(hub, place) : new Payloads(hub, place);
       this.#open.add(response);
       const end = await new StreamResponse(response, format, this.#stallMs).write(
         payloads,

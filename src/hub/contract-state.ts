@@ -106,7 +106,8 @@ export class ContractState implements ContractFacts {
     const statusReason = cause?.reason ?? null;
     const statusCode = cause?.code ?? null;
     const isSame = status === this.status && statusReason === this.statusReason;
-    if (isSame && statusCode === this.statusCode) return this;
+    // What its source has said nothing of has no position yet.
+    if (isSame && statusCode === this.statusCode && this.position !== ORIGIN) return this;
     const facts: ContractFacts = {
       status,
       statusSinceMs: status === this.status ? this.statusSinceMs : nowMs,

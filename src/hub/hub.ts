@@ -1,34 +1,21 @@
 import { CONTRACT_STATUSES, type ContractStatus } from '../contract/contract-status.ts';
 import type { ContractKey } from '../contract/key.ts';
+import type { ContractSearch } from '../contract/search.ts';
 import type { Clock } from '../lib/clock.ts';
 import { DueQueue } from '../lib/due-queue.ts';
 import { ExpiryQueue } from '../lib/expiry-queue.ts';
 import type { Logger } from '../observability/log.ts';
 import type { ContractState } from './contract-state.ts';
 import { KeptShare } from './kept-share.ts';
-
+import { OpenSubscriptions } from './open-subscriptions.ts';
+import { ORIGIN, type Position } from './position.ts';
+import { toLetGo } from './room.ts';
 import type { ContractSink, ContractSource, NewState, NewStatus } from './source.ts';
-import { type ContractSubscriber, Topic } from './topic.ts';
+import { type Broke, type ContractObserver, type ContractSubscriber, Topic } from './topic.ts';
+import { Watchers } from './watchers.ts';
 
 /** The pace of subscriptions is even to within this, in milliseconds. */
 const PACE_EVEN_MS = 5;
-
-/** A stream of changes that ends with the hub at the latest. */
-export interface Endable {
-  end(): void;
-}
-
-/** Somebody who is told what becomes of contracts that were asked for. */
-export interface ContractObserver {
-  /** Who was the first to ask for a contract of which nothing is known yet. */
-  askerOf(key: ContractKey): string | undefined;
-  /** The contract exists. */
-  answered(key: ContractKey): void;
-  /** IME refuses the contract. */
-  refused(key: ContractKey): void;
-  /** The contract is held no longer. */
-  dropped(key: ContractKey): void;
-}
 
 /**
  * Brings contracts and subscribers together. A contract is retained upstream once, from its first
@@ -37,20 +24,24 @@ export interface ContractObserver {
 export class ContractHub implements ContractSink {
   readonly #topics = new Map<ContractKey, Topic>();
   readonly #linger: ExpiryQueue<ContractKey>;
-  readonly #clock: Clock;
+  /** What everything in the hub measures times with. */
+  readonly clock: Clock;
   readonly #log: Logger;
   /** What subscriptions hold back for their pace. */
   readonly pace: DueQueue;
+  readonly open: OpenSubscriptions;
   #source: ContractSource | undefined;
-  readonly #open = new Set<Endable>();
   readonly #share = new KeptShare();
+  readonly #watchers = new Watchers();
   #observer: ContractObserver | undefined;
+  #latest: Position = ORIGIN;
   #closed = false;
 
   /** @param lingerMs how long a contract stays retained after its last subscriber */
   constructor(lingerMs: number, clock: Clock, log: Logger) {
-    this.#clock = clock;
+    this.clock = clock;
     this.#log = log;
+    this.open = new OpenSubscriptions(log);
     this.pace = new DueQueue(PACE_EVEN_MS, (error) => {
       log.error({ error }, 'an update that was held back could not be told');
     });
@@ -59,11 +50,6 @@ export class ContractHub implements ContractSink {
       (key) => this.#guard('a contract could not be let go', () => this.#drop([key])),
       clock,
     );
-  }
-
-  /** What everything in the hub measures times with. */
-  get clock(): Clock {
-    return this.#clock;
   }
 
   /** Names the source that contracts are asked of, before the first one is. */
@@ -96,6 +82,31 @@ export class ContractHub implements ContractSink {
       const topic = this.#topics.get(key);
       if (topic !== undefined) this.#remove(topic, subscriber);
     }
+  }
+
+  /**
+   * Adds a subscriber to every contract that is held or comes to be held, which keeps none of them. What is
+   * INVALID from its beginning is left out.
+   *
+   * @returns the latest states; those let go lately are among them, STALE for RELEASED
+   */
+  watch(watcher: ContractSubscriber): ContractState[] {
+    if (!this.#closed) this.#watchers.add(watcher);
+    const states = this.#watchers.releasedStates();
+    for (const { announcement, state } of this.#topics.values()) {
+      if (announcement === 'announced') states.push(state);
+    }
+    return states;
+  }
+
+  /** Removes a subscriber to every contract. */
+  unwatch(watcher: ContractSubscriber): void {
+    this.#watchers.delete(watcher);
+  }
+
+  /** The position of the last change that was told. */
+  get latest(): Position {
+    return this.#latest;
   }
 
   /** How many contracts are held. */
@@ -136,34 +147,12 @@ export class ContractHub implements ContractSink {
     letGo: readonly ContractKey[] = [],
   ): boolean {
     const distinct = new Set(wanted);
-    let added = 0;
-    let kept = 0;
-    for (const key of distinct) {
-      if (!this.#topics.has(key)) added++;
-      else if (this.#linger.has(key)) kept++;
-    }
-    const excess = this.#topics.size - letGo.length + added - most;
-    if (added > 0 && excess > this.#linger.size - letGo.length - kept) return false;
+    const excess = toLetGo(distinct, most, letGo.length, this, this.#linger.size);
+    if (excess === undefined) return false;
     for (const key of letGo) this.#linger.delete(key);
     this.#drop(letGo);
-    if (added > 0 && excess > 0)
-      this.#drop(this.#linger.takeOldest(excess, (key) => !distinct.has(key)));
+    this.#drop(this.#linger.takeOldest(excess, (key) => !distinct.has(key)));
     return true;
-  }
-
-  /** Takes note of a subscription, to end it with the hub at the latest. */
-  opened(subscription: Endable): void {
-    this.#open.add(subscription);
-  }
-
-  /** A subscription has ended. */
-  ended(subscription: Endable): void {
-    this.#open.delete(subscription);
-  }
-
-  /** How many subscriptions are open. */
-  get subscriptions(): number {
-    return this.#open.size;
   }
 
   /** Retains contracts for as long as the hub lives. */
@@ -193,9 +182,13 @@ export class ContractHub implements ContractSink {
     return this.#topics.get(key)?.askedAtMs;
   }
 
-  /** The latest state of every contract that is held, in the order in which they were asked for. */
-  states(): ContractState[] {
-    return Array.from(this.#topics.values(), (topic) => topic.state);
+  /** The latest states of contracts that are held, but INVALID ones, in the order of asking. */
+  states(search?: ContractSearch): ContractState[] {
+    const states: ContractState[] = [];
+    for (const { key, state } of this.#topics.values()) {
+      if (state.status !== 'INVALID' && search?.finds(key) !== false) states.push(state);
+    }
+    return states;
   }
 
   /** How many of the contracts held have each status. */
@@ -207,6 +200,7 @@ export class ContractHub implements ContractSink {
   }
 
   state(key: ContractKey, state: NewState): void {
+    this.#latest = state.position;
     const topic = this.#topics.get(key);
     if (topic === undefined) return;
     if (topic.state.snapshot === null) this.#observe((observer) => observer.answered(key));
@@ -214,10 +208,11 @@ export class ContractHub implements ContractSink {
   }
 
   status(key: ContractKey, { status, cause, position }: NewStatus): void {
+    this.#latest = position;
     const topic = this.#topics.get(key);
     if (status === 'INVALID') this.#observe((observer) => observer.refused(key));
     if (topic === undefined) return;
-    this.#change(topic, topic.state.withStatus(status, cause, position, this.#clock.nowMs()));
+    this.#change(topic, topic.state.withStatus(status, cause, position, this.clock.nowMs()));
   }
 
   accepted(key: ContractKey): void {
@@ -227,13 +222,12 @@ export class ContractHub implements ContractSink {
   /** Ends every subscription and releases every contract. */
   close(): void {
     this.#closed = true;
-    for (const subscription of [...this.#open]) {
-      this.#guard('a subscription did not end', () => subscription.end());
-    }
+    this.open.end();
     this.#linger.clear();
     this.pace.close();
     this.#source?.release([...this.#topics.keys()]);
     this.#topics.clear();
+    this.#watchers.clear();
   }
 
   /** The topics of contracts; those that are not held yet are asked of the source, all at once. */
@@ -242,7 +236,7 @@ export class ContractHub implements ContractSink {
     const topics = keys.map((key) => {
       const known = this.#topics.get(key);
       if (known !== undefined) return known;
-      const topic = new Topic(key, this.#clock.nowMs(), this.#clock.monotonicMs(), this.#share);
+      const topic = new Topic(key, this.clock.nowMs(), this.clock.monotonicMs(), this.#share);
       if (this.#closed) return topic;
       this.#topics.set(key, topic);
       added.push(key);
@@ -253,6 +247,8 @@ export class ContractHub implements ContractSink {
     if (first !== undefined) {
       this.#share.divide(this.#topics.size);
       this.#source?.retain(added, this.#observer?.askerOf(first));
+      const joined = added.flatMap((key) => this.#topics.get(key) ?? []);
+      this.#watchers.joined(joined, this.#broke);
     }
     return topics;
   }
@@ -264,26 +260,32 @@ export class ContractHub implements ContractSink {
   #drop(keys: readonly ContractKey[]): void {
     if (keys.length === 0) return;
     for (const key of keys) {
+      const topic = this.#topics.get(key);
       this.#topics.delete(key);
       this.#observe((observer) => observer.dropped(key));
+      if (topic?.announcement !== 'announced' || this.#source === undefined) continue;
+      this.#latest = this.#source.position();
+      this.#watchers.released(topic.state, this.#latest, this.clock.nowMs(), this.#broke);
     }
     this.#share.divide(this.#topics.size);
     this.#source?.release(keys);
   }
 
-  /** Whoever throws when they are told something is ended, and nobody else notices. */
   #change(topic: Topic, state: ContractState): void {
-    topic.change(state, (subscriber, error) => {
-      this.#log.error({ error, contract: topic.key }, 'a subscriber failed: it is ended');
-      this.#remove(topic, subscriber);
-      this.#guard('a subscriber did not end', () => subscriber.broken());
-    });
+    topic.change(state, this.#watchers.of(topic, state), this.#broke);
   }
 
+  /** Whoever throws when they are told something is ended, and nobody else notices. */
+  readonly #broke: Broke = (subscriber, error, contract) => {
+    this.#log.error({ error, contract }, 'a subscriber failed: it is ended');
+    this.#watchers.delete(subscriber);
+    const topic = this.#topics.get(contract);
+    if (topic !== undefined) this.#remove(topic, subscriber);
+    this.#guard('a subscriber did not end', () => subscriber.broken());
+  };
+
   #observe(tell: (observer: ContractObserver) => void): void {
-    const observer = this.#observer;
-    if (observer !== undefined)
-      this.#guard('an observer of contracts failed', () => tell(observer));
+    this.#guard('an observer of contracts failed', () => this.#observer && tell(this.#observer));
   }
 
   #guard(failure: string, run: () => void): void {

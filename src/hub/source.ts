@@ -16,6 +16,8 @@ export interface ContractSource {
   askedToo?(keys: readonly ContractKey[], asker: string): void;
   /** Nobody wants the contracts any more: nothing more is told of them. */
   release(keys: readonly ContractKey[]): void;
+  /** The position of what happens here and now: beyond everything that was told before. */
+  position(): Position;
   /** Why it cannot do its job now, in words; empty where it can. */
   health(): readonly string[];
   /** {@link health}; where nothing is wanted, whether it could do its job is tried out. */

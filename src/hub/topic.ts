@@ -13,10 +13,46 @@ export interface ContractSubscriber {
   broken(): void;
 }
 
+/** Somebody who is told what becomes of contracts that were asked for. */
+export interface ContractObserver {
+  /** Who was the first to ask for a contract of which nothing is known yet. */
+  askerOf(key: ContractKey): string | undefined;
+  /** The contract exists. */
+  answered(key: ContractKey): void;
+  /** IME refuses the contract. */
+  refused(key: ContractKey): void;
+  /** The contract is held no longer. */
+  dropped(key: ContractKey): void;
+}
+
+/** Told of somebody who throws when they are told something. */
+export type Broke = (subscriber: ContractSubscriber, error: unknown, contract: ContractKey) => void;
+
+/** Tells everybody a change; one that throws keeps nobody else from being told. */
+export function tellEach(
+  subscribers: Iterable<ContractSubscriber>,
+  state: ContractState,
+  statusChanged: boolean,
+  broke: Broke,
+): void {
+  for (const subscriber of subscribers) {
+    try {
+      subscriber.contractChanged(state, statusChanged);
+    } catch (error) {
+      broke(subscriber, error, state.key);
+    }
+  }
+}
+
 /** One contract's latest state and those who are told its changes. */
 export class Topic {
   /** Kept without subscribers for as long as the hub lives. */
   pinned = false;
+  /**
+   * What those know of it who are told of every contract: nothing yet, while its source is asked; nothing,
+   * for it has never been but INVALID; everything.
+   */
+  announcement: 'joining' | 'withheld' | 'announced' = 'joining';
   readonly #subscribers = new Set<ContractSubscriber>();
   #state: ContractState;
 
@@ -54,14 +90,11 @@ export class Topic {
   }
 
   /**
-   * Makes `state` the latest and tells it to every subscriber.
+   * Makes `state` the latest and tells it to every subscriber, and to `watchers`.
    *
    * @param broke told of one that throws; the others are told all the same
    */
-  change(
-    state: ContractState,
-    broke: (subscriber: ContractSubscriber, error: unknown) => void,
-  ): void {
+  change(state: ContractState, watchers: Iterable<ContractSubscriber>, broke: Broke): void {
     const last = this.#state;
     if (state === last) return;
     this.#state = state;
@@ -69,12 +102,7 @@ export class Topic {
       state.status !== last.status ||
       state.statusReason !== last.statusReason ||
       state.statusCode !== last.statusCode;
-    for (const subscriber of this.#subscribers) {
-      try {
-        subscriber.contractChanged(state, statusChanged);
-      } catch (error) {
-        broke(subscriber, error);
-      }
-    }
+    tellEach(this.#subscribers, state, statusChanged, broke);
+    tellEach(watchers, state, statusChanged, broke);
   }
 }

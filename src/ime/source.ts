@@ -1,4 +1,5 @@
 import { type ContractKey, keySpaceOf } from '../contract/key.ts';
+import type { Position } from '../hub/position.ts';
 import type { ContractSink, ContractSource, SourceReport } from '../hub/source.ts';
 import type { Credential } from './credentials/credentials.ts';
 import { ImePool } from './pool/pool.ts';
@@ -52,6 +53,10 @@ export class ImeSource implements ContractSource {
 
   release(keys: readonly ContractKey[]): void {
     for (const [pool, own] of this.#bySpace(keys)) pool.release(own);
+  }
+
+  position(): Position {
+    return this.#upstream.positions.next();
   }
 
   /** What the sockets do and what is wrong, now. */

@@ -2,15 +2,16 @@ import {
   type DocumentNode,
   type GraphQLObjectType,
   type GraphQLSchema,
-  getNamedType,
   getOperationAST,
   getVariableValues,
-  isObjectType,
   type OperationDefinitionNode,
   OperationTypeNode,
 } from 'graphql';
-import type { Projections } from '../render/projection.ts';
-import { type SelectedField, selectedFields } from '../render/selection.ts';
+import { MOST_NAME_CHARACTERS } from '../documents/document-limits.ts';
+import type { Documents } from '../documents/documents.ts';
+import type { OperationRequest } from '../documents/operation-request.ts';
+import type { Projections } from '../render/projections.ts';
+import { objectTypeOf, type SelectedField, selectedFields } from '../render/selection.ts';
 import { checkArguments } from '../schema/argument-check.ts';
 import { badUserInput, codedError } from '../schema/coded-error.ts';
 import { askedUpdates } from '../schema/subscription-root.ts';
@@ -25,12 +26,11 @@ import {
   namedContracts,
   operationCost,
 } from './cost.ts';
-import { MOST_NAME_CHARACTERS } from './document-limits.ts';
-import type { Documents } from './documents.ts';
 import { type Asker, type OperationGateway, operationContext } from './operation-context.ts';
 import { OperationRefused } from './operation-refused.ts';
-import type { OperationRequest } from './operation-request.ts';
 import { PlannedQueries } from './planned-query.ts';
+import { AdmittedStatusUpdates } from './status-subscription.ts';
+import { StatusUpdates } from './status-updates.ts';
 
 /** Variables are found fault with no more often than this. */
 const MOST_ERRORS = 10;
@@ -38,7 +38,7 @@ const MOST_ERRORS = 10;
 const MOST_LISTS = 20;
 
 /** An operation that may be done. It has taken nothing yet. */
-export type AdmittedOperation = AdmittedExecution | AdmittedSubscription;
+export type AdmittedOperation = AdmittedExecution | AdmittedSubscription | AdmittedStatusUpdates;
 
 /** An operation of a document with its variables, checked against the schema. */
 interface ResolvedOperation {
@@ -61,6 +61,7 @@ export class Admission {
   readonly #queries: PlannedQueries;
   /** How much of what is answered may be unread. */
   readonly answers: AnswerBudget;
+  readonly #status: StatusUpdates;
 
   constructor(
     gateway: OperationGateway,
@@ -74,6 +75,7 @@ export class Admission {
     this.#projections = projections;
     this.#queries = new PlannedQueries(schema, projections.texts);
     this.answers = new AnswerBudget(gateway.access);
+    this.#status = new StatusUpdates(schema, gateway);
   }
 
   /**
@@ -116,8 +118,12 @@ export class Admission {
         mostBytes: (cost + ofSchema) * BYTES_A_COST,
       });
     }
-    const asked = askedUpdates(root.args, access);
-    const projection = this.#projections.of({ document, operationName, variables }, root);
+    const client = { document, operationName, variables };
+    if (root.fieldName === 'statusUpdates') {
+      return new AdmittedStatusUpdates(this.#status, this.#status.view(client, root), asker.who);
+    }
+    const asked = askedUpdates(root.fieldName, root.args, access);
+    const projection = this.#projections.of(client, root);
     return new AdmittedSubscription(asked, projection, asker.who);
   }
 
@@ -170,20 +176,24 @@ export class Admission {
     );
     if (variables === undefined) throw new OperationRefused(faults ?? []);
     const fields = selectedFields(this.#schema, document, type, selectionSet, variables);
-    checkFields(type, fields);
+    checkFields(this.#schema, type, fields);
     return { document, operation, variables, fields };
   }
 }
 
 /** Checks arguments wherever in a selection they stand. @throws GraphQLError */
-function checkFields(type: GraphQLObjectType, fields: readonly SelectedField[]): void {
+function checkFields(
+  schema: GraphQLSchema,
+  type: GraphQLObjectType,
+  fields: readonly SelectedField[],
+): void {
   const definitions = type.getFields();
   for (const { fieldName, args, fields: below } of fields) {
     const definition = definitions[fieldName];
     if (definition === undefined) continue;
     checkArguments(definition, args);
-    const named = getNamedType(definition.type);
-    if (isObjectType(named)) checkFields(named, below);
+    const object = objectTypeOf(schema, definition.type);
+    if (object !== undefined) checkFields(schema, object, below);
   }
 }
 

@@ -5,11 +5,11 @@ import {
   execute,
   type GraphQLSchema,
 } from 'graphql';
+import type { RequestVariables } from '../documents/operation-request.ts';
 import type { Logger } from '../observability/log.ts';
 import type { SelectedField } from '../render/selection.ts';
 import type { GatewayContext } from '../schema/resolver-context.ts';
 import { clientError } from './client-error.ts';
-import type { RequestVariables } from './operation-request.ts';
 import type { PlannedQueries } from './planned-query.ts';
 
 /** What an execution needs. */

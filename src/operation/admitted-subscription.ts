@@ -1,9 +1,10 @@
 import type { Principal } from '../access/principal.ts';
 import type { ConnectionQuota } from '../access/quota.ts';
 import type { ContractKey } from '../contract/key.ts';
-import type { UpdateWish } from '../hub/contract-updates.ts';
+import { ORIGIN, readCursor } from '../hub/position.ts';
 import type { Projection } from '../render/projection.ts';
 import type { AskedUpdates } from '../schema/subscription-root.ts';
+import type { UpdateWish } from '../updates/contract-updates.ts';
 
 /** A subscription that may be opened. */
 export class AdmittedSubscription {
@@ -22,23 +23,28 @@ export class AdmittedSubscription {
    * Takes what the subscription uses of its connection. Who may see what is asked once more, at this
    * moment: it may have become less since the operation was admitted.
    *
+   * @param resume a cursor that the transport resumes by, in the place of `since`; one that cannot be read
+   *   begins with everything
    * @throws LimitExceeded where it would be too much
    * @throws AccessRefused where the principal is not let in any more
    */
-  take(quota: ConnectionQuota): SubscriptionPlace {
+  take(quota: ConnectionQuota, resume?: string): SubscriptionPlace {
     const { contracts } = this.#who();
-    const { keys: asked, initial, intervalMs, changesOnly } = this.#asked;
+    const { keys: asked, initial, intervalMs, everyMs, changesOnly } = this.#asked;
+    const since = resume === undefined ? this.#asked.since : (readCursor(resume) ?? ORIGIN);
     const keys: ContractKey[] = [];
     const refusedKeys: ContractKey[] = [];
     for (const key of asked) (contracts.allow(key) ? keys : refusedKeys).push(key);
     quota.subscribe(keys, this.#projection);
-    const wish = { keys, refusedKeys, initial, intervalMs, changesOnly };
+    const all = this.#asked.all ? (key: ContractKey) => contracts.allow(key) : undefined;
+    const wish = { keys, all, refusedKeys, initial, intervalMs, everyMs, changesOnly, since };
     return new SubscriptionPlace(quota, wish, this.#projection);
   }
 }
 
 /** What a subscription has taken of its connection; its owner gives it back once, however it ends. */
 export class SubscriptionPlace {
+  readonly kind = 'contracts';
   readonly wish: UpdateWish;
   readonly projection: Projection;
   #quota: ConnectionQuota | undefined;

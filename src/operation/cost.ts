@@ -1,12 +1,15 @@
 import type { ContractPatterns } from '../access/patterns.ts';
-import { contractKey } from '../contract/key.ts';
+import { type ContractKey, contractKey, contractTextOf, keyOfId } from '../contract/key.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import { fieldCost, nameCost, type SelectedField } from '../render/selection.ts';
+import { checkedSearch } from '../schema/contract-arguments.ts';
 
 /** As many bytes of an answer come to a cost of 1, about, where it is longest. */
 export const BYTES_A_COST = 48;
 /** What may be asked of the schema at once: twice what tools ask. */
 export const MOST_INTROSPECTION_COST = 40_000;
+/** The root fields that ask for several contracts. */
+const LISTS: ReadonlySet<string> = new Set(['contracts', 'contractUpdates', 'contractBatches']);
 
 /**
  * What an operation costs: for each of its fields what is selected below it, times the contracts that it
@@ -45,19 +48,30 @@ function rootCost(field: SelectedField, contracts: ContractPatterns, hub: Contra
   const { fieldName, args } = field;
   if (fieldName.startsWith('__')) return 1;
   const each = fieldCost(field);
-  if (fieldName !== 'contracts' && fieldName !== 'contractUpdates') return each;
-  const { names, ids } = args as { names?: readonly string[]; ids?: readonly string[] };
-  if (!names && !ids) return fieldName === 'contracts' ? each * heldOf(contracts, hub) : each;
-  let cost = 0;
-  const add = (space: 'name' | 'id', text: string) => {
-    if (contracts.allow(contractKey(space, text))) cost += each + nameCost(field, text.length);
+  if (!LISTS.has(fieldName)) return each;
+  const { names, ids, all } = args as {
+    names?: readonly string[];
+    ids?: readonly string[];
+    all?: boolean;
   };
-  for (const name of names ?? []) add('name', name);
-  for (const id of ids ?? []) add('id', id);
+  if (!names && !ids) {
+    return fieldName === 'contracts' || all ? each * heldOf(args, contracts, hub) : each;
+  }
+  let cost = 0;
+  const add = (key: ContractKey) => {
+    if (contracts.allow(key)) cost += each + nameCost(field, contractTextOf(key).length);
+  };
+  for (const name of names ?? []) add(contractKey('name', name));
+  for (const id of ids ?? []) add(keyOfId(String(id)));
   return cost;
 }
 
-function heldOf(contracts: ContractPatterns, hub: ContractHub): number {
-  if (contracts.allowAll) return hub.size;
-  return hub.states().filter(({ key }) => contracts.allow(key)).length;
+function heldOf(
+  args: SelectedField['args'],
+  contracts: ContractPatterns,
+  hub: ContractHub,
+): number {
+  const search = checkedSearch(args);
+  if (search === undefined && contracts.allowAll) return hub.size;
+  return hub.states(search).filter(({ key }) => contracts.allow(key)).length;
 }

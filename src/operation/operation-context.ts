@@ -1,13 +1,13 @@
 import type { Access } from '../access/access.ts';
 import { NOBODY, type Principal } from '../access/principal.ts';
 import type { LocalTimeZone } from '../contract/local-time.ts';
+import type { DocumentLimits } from '../documents/document-limits.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Tracing } from '../observability/tracing.ts';
 import { contractLoader } from '../schema/loader.ts';
 import type { GatewayReport } from '../schema/report.ts';
 import type { GatewayContext, TokenRenewer } from '../schema/resolver-context.ts';
-import type { DocumentLimits } from './document-limits.ts';
 
 /** What operations need of the gateway. */
 export interface OperationGateway {

@@ -2,16 +2,22 @@ import { type GraphQLObjectType, type GraphQLSchema, getNamedType, isObjectType 
 import { LRUCache } from 'lru-cache';
 import type { Principal } from '../access/principal.ts';
 import { type ContractKey, contractTextOf } from '../contract/key.ts';
+import type { ContractSearch } from '../contract/search.ts';
+import type { OperationRequest } from '../documents/operation-request.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { FieldTexts } from '../render/field-texts.ts';
 import { RenderedStates } from '../render/rendered-states.ts';
 import { type ContractWriter, contractWriter } from '../render/rendering.ts';
 import { fieldCost, nameCost, type SelectedField } from '../render/selection.ts';
-import { checkedWaitMs, contractKeys, oneContractKey } from '../schema/contract-arguments.ts';
+import {
+  checkedSearch,
+  checkedWaitMs,
+  contractKeys,
+  oneContractKey,
+} from '../schema/contract-arguments.ts';
 import type { GatewayContext } from '../schema/resolver-context.ts';
 import type { Admission } from './admission.ts';
 import { type Asker, type OperationGateway, operationContext } from './operation-context.ts';
-import type { OperationRequest } from './operation-request.ts';
 
 /** How much memory requests, and selections, are remembered in, in bytes, and how long each may be. */
 const MOST_BYTES = 8 * 1024 * 1024;
@@ -29,6 +35,8 @@ interface ContractField {
   /** The contracts asked for; `undefined` for every one that is held. */
   readonly keys: readonly ContractKey[] | undefined;
   readonly selection: Selection;
+  /** Which of all contracts are asked for. */
+  readonly search: ContractSearch | undefined;
   /** What one contract costs, and the names of all that are asked for besides. */
   readonly cost: number;
   readonly namesCost: number;
@@ -125,9 +133,10 @@ export class SnapshotAnswers {
   }
 
   /** The states that a field answers with; `undefined` where one is not known yet or may not be seen. */
-  #states({ keys }: ContractField, { contracts }: Principal): ContractState[] | undefined {
-    if (keys === undefined)
-      return this.#gateway.hub.states().filter(({ key }) => contracts.allow(key));
+  #states({ keys, search }: ContractField, { contracts }: Principal): ContractState[] | undefined {
+    if (keys === undefined) {
+      return this.#gateway.hub.states(search).filter(({ key }) => contracts.allow(key));
+    }
     const states: ContractState[] = [];
     for (const key of keys) {
       if (!contracts.allow(key)) return undefined;
@@ -180,11 +189,12 @@ export class SnapshotAnswers {
     const cost = fieldCost(field);
     if (fieldName === 'contract') {
       const key = oneContractKey(args['name'] as string | null, args['id'] as string | null);
-      return { head, isList: false, keys: [key], selection, cost, namesCost: 0 };
+      return { head, isList: false, keys: [key], search: undefined, selection, cost, namesCost: 0 };
     }
     const lists = args as { names?: string[] | null; ids?: string[] | null };
+    const search = checkedSearch(args);
     if (!lists.names && !lists.ids) {
-      return { head, isList: true, keys: undefined, selection, cost, namesCost: 0 };
+      return { head, isList: true, keys: undefined, search, selection, cost, namesCost: 0 };
     }
     const { access } = this.#gateway;
     const given = (lists.names?.length ?? 0) + (lists.ids?.length ?? 0);
@@ -198,7 +208,7 @@ export class SnapshotAnswers {
       (sum, key) => sum + nameCost(field, contractTextOf(key).length),
       0,
     );
-    return { head, isList: true, keys, selection, cost, namesCost };
+    return { head, isList: true, keys, search, selection, cost, namesCost };
   }
 
   #selection(type: GraphQLObjectType, fields: readonly SelectedField[]): Selection | undefined {

@@ -45,7 +45,7 @@ export function executedAnswer(
   schema: GraphQLSchema,
   operation: ClientOperation,
   contextValue: GatewayContext,
-  rootValue: ContractState,
+  rootValue: unknown,
   toldError: ToldError,
 ): string {
   const args: ExecutionArgs = {

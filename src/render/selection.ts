@@ -5,11 +5,13 @@ import {
   type GraphQLField,
   GraphQLIncludeDirective,
   type GraphQLObjectType,
+  type GraphQLOutputType,
   type GraphQLSchema,
   GraphQLSkipDirective,
   getArgumentValues,
   getDirectiveValues,
   getNamedType,
+  isAbstractType,
   isObjectType,
   Kind,
   SchemaMetaFieldDef,
@@ -29,6 +31,16 @@ export interface SelectedField {
   readonly args: Readonly<Record<string, unknown>>;
   /** Empty for a leaf. */
   readonly fields: readonly SelectedField[];
+}
+
+/** The object type of a field's values, which is the only one of an interface; `undefined` for a leaf. */
+export function objectTypeOf(
+  schema: GraphQLSchema,
+  type: GraphQLOutputType,
+): GraphQLObjectType | undefined {
+  const named = getNamedType(type);
+  if (isObjectType(named)) return named;
+  return isAbstractType(named) ? schema.getPossibleTypes(named)[0] : undefined;
 }
 
 /** As many nodes of a document are looked at, each time that a fragment is spread anew. */
@@ -81,7 +93,7 @@ export function nameCost({ fields }: SelectedField, nameCharacters: number): num
 export type VariableValues = Readonly<Record<string, unknown>>;
 
 /**
- * Reads a selection on an object type below which every type is an object type or a leaf.
+ * Reads a selection on an object type below which every type is an object type, an interface of one, or a leaf.
  *
  * @throws GraphQLError where an argument's value does not fit, or where it comes to too much
  */
@@ -113,15 +125,20 @@ export function selectedFields(
       const fieldName = node.name.value;
       const definition = META_FIELDS[fieldName] ?? parent.getFields()[fieldName];
       if (definition === undefined) return { responseKey, fieldName, args: {}, fields: [] };
-      const below = getNamedType(definition.type);
+      const below = objectTypeOf(schema, definition.type);
       const sets = [node, ...others].map(({ selectionSet }) => selectionSet);
       return {
         responseKey,
         fieldName,
         args: getArgumentValues(definition, node, variables),
-        fields: isObjectType(below) ? read(sets, below) : [],
+        fields: below ? read(sets, below) : [],
       };
     });
+  }
+
+  function isOf(typeName: string, object: GraphQLObjectType): boolean {
+    const type = schema.getType(typeName);
+    return type === object || (isAbstractType(type) && schema.isSubType(type, object));
   }
 
   function collect(
@@ -153,7 +170,7 @@ export function selectedFields(
       }
       const condition =
         fragment && 'typeCondition' in fragment ? fragment.typeCondition : undefined;
-      const applies = condition === undefined || schema.getType(condition.name.value) === parent;
+      const applies = condition === undefined || isOf(condition.name.value, parent);
       if (applies && fragment && 'selectionSet' in fragment) {
         collect(fragment.selectionSet, parent, into, spread);
       }

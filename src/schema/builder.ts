@@ -10,5 +10,6 @@ export const builder = new SchemaBuilder<{
     Decimal: { Input: Digits; Output: Digits };
     LocalDateTime: { Input: string; Output: string };
     DateTime: { Input: string; Output: number | string };
+    Cursor: { Input: string; Output: string };
   };
 }>({});

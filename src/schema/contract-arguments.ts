@@ -4,14 +4,22 @@ import {
   type ContractKey,
   contractKey,
   contractTextFault,
+  contractTextOf,
   type KeySpace,
+  keyOfId,
+  keySpaceOf,
 } from '../contract/key.ts';
+import { ContractSearch } from '../contract/search.ts';
+import { type Position, readCursor } from '../hub/position.ts';
 import { badUserInput } from './coded-error.ts';
 
 /** The most milliseconds that a query may wait for a first state. */
 const MAX_WAIT_MS = 30_000;
 const MIN_PACE = 0.01;
 const MAX_PACE = 1_000;
+const MOST_SEARCH_CHARACTERS = 256;
+const MIN_EVERY_MS = 10;
+const MAX_EVERY_MS = 60_000;
 
 /** The lists of contracts that a field takes. */
 export interface ContractLists {
@@ -40,7 +48,7 @@ export function contractKeys(lists: ContractLists, access: Access): (ContractKey
   }
   return [
     ...(names ?? []).map((name, place) => checkedKey('name', name, `names[${place}]`)),
-    ...(ids ?? []).map((id, place) => checkedKey('id', String(id), `ids[${place}]`)),
+    ...(ids ?? []).map((id, place) => checkedId(String(id), `ids[${place}]`)),
   ];
 }
 
@@ -61,7 +69,7 @@ export function oneContractKey(
       `expected exactly one of name and id, got ${named ? 'both' : 'neither'}`,
     );
   }
-  const key = named ? checkedKey('name', name, 'name') : checkedKey('id', String(id), 'id');
+  const key = named ? checkedKey('name', name, 'name') : checkedId(String(id), 'id');
   if (typeof key !== 'string') throw key;
   return key;
 }
@@ -86,6 +94,59 @@ export function checkedIntervalMs(maxUpdatesPerSecond: number | null | undefined
     'maxUpdatesPerSecond',
     `expected ${MIN_PACE} to ${MAX_PACE} updates a second, got ${maxUpdatesPerSecond}`,
   );
+}
+
+/**
+ * The least time between two batches, in milliseconds; 0: one for each tick.
+ *
+ * @throws GraphQLError where it is neither 0 nor from 10 to 60,000
+ */
+export function checkedEveryMs(everyMs: number | undefined): number {
+  const ms = everyMs ?? 0;
+  if (ms === 0 || (ms >= MIN_EVERY_MS && ms <= MAX_EVERY_MS)) return ms;
+  const expected = `0, or ${MIN_EVERY_MS} to ${MAX_EVERY_MS} milliseconds`;
+  throw badUserInput('everyMs', `expected ${expected}, got ${ms}`);
+}
+
+/**
+ * The position that `since` stands for; `undefined` without it.
+ *
+ * @throws GraphQLError where it cannot be read
+ */
+export function checkedSince(since: string | null | undefined): Position | undefined {
+  if (since === null || since === undefined) return undefined;
+  const position = readCursor(since);
+  if (position !== undefined) return position;
+  const got = since === '' ? 'an empty text' : JSON.stringify(since);
+  throw badUserInput('since', `expected the cursor of a contract, got ${got}`);
+}
+
+/**
+ * What contracts are searched for; `undefined` without it.
+ *
+ * @throws GraphQLError where it is too long, or contracts are named besides
+ */
+export function checkedSearch({
+  search,
+  names,
+  ids,
+}: ContractLists & { readonly search?: string | null | undefined }): ContractSearch | undefined {
+  if (search === null || search === undefined) return undefined;
+  if (names || ids) {
+    throw badUserInput(
+      'search',
+      `expected neither names nor ids beside it, got ${names ? 'names' : 'ids'}`,
+    );
+  }
+  if (search.length <= MOST_SEARCH_CHARACTERS) return new ContractSearch(search);
+  const fault = `expected at most ${MOST_SEARCH_CHARACTERS} characters, got ${search.length}`;
+  throw badUserInput('search', fault);
+}
+
+/** A contract by IME's ID, or by the `id` of a contract. */
+function checkedId(text: string, argument: string): ContractKey | GraphQLError {
+  const key = keyOfId(text);
+  return checkedKey(keySpaceOf(key), contractTextOf(key), argument);
 }
 
 function checkedKey(space: KeySpace, text: string, argument: string): ContractKey | GraphQLError {

@@ -41,14 +41,30 @@ const ContractStatusCodeType = builder.enumType('ContractStatusCode', {
   ) as Record<ContractStatusCode, { description: string }>,
 });
 
+/** The `Node` type. */
+export const NodeType = builder.interfaceRef<ContractState>('Node').implement({
+  description: 'An object that its `id` finds again.',
+  resolveType: () => 'Contract',
+  fields: (t) => ({
+    id: t.exposeID('key', { nullable: false, description: 'Unique and stable.' }),
+  }),
+});
+
 /** The `Contract` type. */
 export const ContractType = builder.objectRef<ContractState>('Contract').implement({
   description: 'A contract of the exchange, addressed by its name or by its ID.',
+  interfaces: [NodeType],
   fields: (t) => ({
     id: t.exposeID('key', {
       nullable: false,
       description:
-        '`name:<contract name>` or `id:<contract ID>`: unique and stable, so that a normalised client cache merges queries and updates.',
+        '`name:<contract name>` or `id:<contract ID>`: unique and stable, so that a normalised client cache merges queries and updates. `contract(id:)` takes it too.',
+    }),
+    cursor: t.expose('cursor', {
+      type: 'Cursor',
+      nullable: false,
+      description:
+        'Where this state stands among all changes of all contracts. The last one received resumes: see `since`.',
     }),
     name: t.string({
       nullable: true,

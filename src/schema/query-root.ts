@@ -1,11 +1,18 @@
-import type { ContractKey } from '../contract/key.ts';
+import { type ContractKey, contractTextFault, contractTextOf, globalKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import { isKnown } from '../hub/read.ts';
+import { checkedBefore } from './argument-check.ts';
 import { builder } from './builder.ts';
 import { forbiddenContract } from './coded-error.ts';
-import { checkedWaitMs, contractKeys, oneContractKey } from './contract-arguments.ts';
-import { ContractType } from './contract-type.ts';
+import {
+  checkedSearch,
+  checkedWaitMs,
+  contractKeys,
+  oneContractKey,
+} from './contract-arguments.ts';
+import { ContractType, NodeType } from './contract-type.ts';
+import type { GatewayContext } from './resolver-context.ts';
 import { GatewayStatusType } from './status-type.ts';
 
 const DEFAULT_WAIT_MS = 1_000;
@@ -18,9 +25,33 @@ function knownState(hub: ContractHub, key: ContractKey): ContractState | undefin
   return state !== undefined && isKnown(state) ? state : undefined;
 }
 
+/** @throws GraphQLError where it may not be seen */
+function readContract(
+  key: ContractKey,
+  waitMs: number,
+  { hub, principal, contracts }: GatewayContext,
+): ContractState | Promise<ContractState> {
+  if (!principal.contracts.allow(key)) throw forbiddenContract(key);
+  return knownState(hub, key) ?? contracts.load({ key, waitMs });
+}
+
 builder.queryType({
   description: 'What is known now.',
   fields: (t) => ({
+    node: t.field({
+      type: NodeType,
+      nullable: true,
+      description:
+        "Relay's way to an object: a contract by its `id`; null where it is none of ours.",
+      args: {
+        id: t.arg.id({ required: true, description: 'The `id` of a contract.' }),
+      },
+      resolve: (_root, { id }, context) => {
+        const key = globalKey(String(id));
+        if (key === undefined || contractTextFault(contractTextOf(key)) !== undefined) return null;
+        return readContract(key, DEFAULT_WAIT_MS, context);
+      },
+    }),
     contract: t.field({
       type: ContractType,
       nullable: true,
@@ -28,31 +59,35 @@ builder.queryType({
         'One contract, by name or by ID (give exactly one). Where no state is cached, waits for the first one until `waitMs` after the contract was first asked of IME: a quiet contract delays the first query only.',
       args: {
         name: t.arg.string({ description: 'The contract name, exactly as IME writes it.' }),
-        id: t.arg.id({ description: 'The contract ID.' }),
+        id: t.arg.id({ description: 'The contract ID, or the `id` of a contract.' }),
         waitMs: t.arg.int({ defaultValue: DEFAULT_WAIT_MS, description: WAIT_DESCRIPTION }),
       },
       resolve: (_root, { name, id, waitMs: givenWaitMs }, context) => {
         const key = oneContractKey(name, id);
-        const waitMs = checkedWaitMs(givenWaitMs);
-        if (!context.principal.contracts.allow(key)) throw forbiddenContract(key);
-        return knownState(context.hub, key) ?? context.contracts.load({ key, waitMs });
+        return readContract(key, checkedWaitMs(givenWaitMs), context);
       },
     }),
     contracts: t.field({
       type: [ContractType],
       nullable: { list: false, items: true },
       description:
-        'Several contracts in the order asked, names first; an error with one of them leaves null in its place. Without arguments, every contract that the gateway now holds.',
+        'Several contracts in the order asked, names first; an error with one of them leaves null in its place. Without names and ids, every contract that the gateway now holds, but INVALID ones.',
       args: {
         names: t.arg.stringList({ description: 'Contract names, exactly as IME writes them.' }),
-        ids: t.arg.idList({ description: 'Contract IDs.' }),
+        ids: t.arg.idList({ description: 'Contract IDs, or the `id` of contracts.' }),
+        search: t.arg.string({
+          description:
+            'Of all contracts those whose name or ID has all of these words, whatever the case of letters, the digits, the forms of ی and ک, and half-spaces. Instead of names and ids.',
+        }),
         waitMs: t.arg.int({ defaultValue: DEFAULT_WAIT_MS, description: WAIT_DESCRIPTION }),
       },
-      resolve: (_root, { names, ids, waitMs: givenWaitMs }, context) => {
+      extensions: checkedBefore(checkedSearch),
+      resolve: (_root, { names, ids, search, waitMs: givenWaitMs }, context) => {
         const { hub, access, principal, contracts } = context;
         const waitMs = checkedWaitMs(givenWaitMs);
         if (!names && !ids) {
-          return hub.states().filter(({ key }) => principal.contracts.allow(key));
+          const found = checkedSearch({ search });
+          return hub.states(found).filter(({ key }) => principal.contracts.allow(key));
         }
         return contractKeys({ names, ids }, access).map((key) => {
           if (typeof key !== 'string') return Promise.reject(key);

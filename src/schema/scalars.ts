@@ -7,6 +7,8 @@ const DECIMAL = /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/;
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
 
 const JSON_NUMBER = 'https://www.rfc-editor.org/rfc/rfc8259#section-6';
+const CURSORS =
+  'https://html.spec.whatwg.org/multipage/server-sent-events.html#the-last-event-id-header';
 
 /** How a scalar reads what a client sends: a text, or the digits of a number. */
 function reader(name: string, isValid: (text: string) => boolean, kinds: readonly Kind[]) {
@@ -62,4 +64,14 @@ builder.scalarType('DateTime', {
   specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc3339#section-5.6',
   serialize: (value) => (typeof value === 'number' ? new Date(value).toISOString() : String(value)),
   ...reader('expected a date and time with an offset', (text) => INSTANT.test(text), [Kind.STRING]),
+});
+
+builder.scalarType('Cursor', {
+  description:
+    'A place in the order of all changes of all contracts, `<epoch>:<position>`, of fixed width: cursors of one epoch compare as texts.',
+  specifiedByURL: CURSORS,
+  serialize: String,
+  // Whether it can be read is found out with the arguments: a wrong one is the same fault in a document as in
+  // a variable.
+  ...reader('expected a cursor', () => true, [Kind.STRING]),
 });

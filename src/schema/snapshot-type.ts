@@ -1,8 +1,12 @@
 import {
+  bestAsk,
+  bestBid,
   lastPriceChange,
   lastPriceChangePercent,
+  lastTradePrice,
   midPrice,
   PERCENT_PLACES,
+  type Quote,
   spread,
 } from '../contract/derived.ts';
 import type {
@@ -161,6 +165,18 @@ const ContractInfoType = builder.objectRef<ContractInfo>('ContractInfo').impleme
   }),
 });
 
+const QuoteType = builder.objectRef<Quote>('Quote').implement({
+  description: 'An order, or several at one price.',
+  fields: (t) => ({
+    price: t.expose('price', { type: 'Decimal', nullable: false, description: 'The price.' }),
+    quantity: t.expose('quantity', {
+      type: 'BigInt',
+      nullable: false,
+      description: 'Contracts at that price.',
+    }),
+  }),
+});
+
 /** The `Snapshot` type. */
 export const SnapshotType = builder.objectRef<NumberedSnapshot>('Snapshot').implement({
   description: 'The complete market state of a contract as of one message of IME.',
@@ -217,6 +233,24 @@ export const SnapshotType = builder.objectRef<NumberedSnapshot>('Snapshot').impl
     raw: t.exposeString('raw', {
       nullable: false,
       description: "IME's own message, as text: what the schema does not know yet is in it.",
+    }),
+    bestBid: t.field({
+      type: QuoteType,
+      nullable: true,
+      description: 'The best order to buy; null where there is none.',
+      resolve: ({ bestLimits }) => bestBid(bestLimits),
+    }),
+    bestAsk: t.field({
+      type: QuoteType,
+      nullable: true,
+      description: 'The best order to sell; null where there is none.',
+      resolve: ({ bestLimits }) => bestAsk(bestLimits),
+    }),
+    lastTradePrice: t.field({
+      type: 'Decimal',
+      nullable: true,
+      description: 'The price of the last trade; null before the first one of the day.',
+      resolve: ({ aggregate }) => lastTradePrice(aggregate),
     }),
     spread: t.field({
       type: 'Decimal',

@@ -1,15 +1,16 @@
 import { CloseCode, MessageType, type SubscribeMessage, validateMessage } from 'graphql-ws';
 import { tokenOfInit, tokenOfOperation } from '../access/shown-token.ts';
+import { MOST_NAME_CHARACTERS } from '../documents/document-limits.ts';
+import { readOperationRequest } from '../documents/operation-request.ts';
 import { parseExactJson } from '../lib/exact-json.ts';
 import type { ExpiryQueue } from '../lib/expiry-queue.ts';
 import type { Admission } from '../operation/admission.ts';
 import { clientErrors } from '../operation/client-error.ts';
-import { MOST_NAME_CHARACTERS } from '../operation/document-limits.ts';
 import type { OperationGateway } from '../operation/operation-context.ts';
-import { readOperationRequest } from '../operation/operation-request.ts';
 import type { ClientSocket } from './client-socket.ts';
 import { LIMIT_EXCEEDED } from './connection-identity.ts';
 import { SocketAsker, SocketOperation } from './socket-operation.ts';
+import { SocketStatus } from './socket-status.ts';
 import { SocketSubscription } from './socket-subscription.ts';
 
 /** Connections whose clients have yet to say who they are. */
@@ -174,6 +175,16 @@ export class TransportProtocol {
     }
     const place = admitted.take(client.quota);
     const span = operation.handOver();
+    if (place.kind === 'status') {
+      const status = new SocketStatus(hub, id, client, place, span);
+      client.own(status);
+      try {
+        status.open();
+      } catch (error) {
+        status.fail(clientErrors(error, this.#gateway.log));
+      }
+      return;
+    }
     const subscription = new SocketSubscription(hub, id, client, place, span);
     client.own(subscription);
     try {

@@ -1,20 +1,22 @@
 import type { GraphQLError } from 'graphql';
 import type { ContractPatterns } from '../access/patterns.ts';
 import type { CarriedSubscription, FrameEncoder } from '../fanout/frame-encoder.ts';
+import type { LateMessage } from '../fanout/late-messages.ts';
 import type { ContractState } from '../hub/contract-state.ts';
-import { ContractSubscription } from '../hub/contract-subscription.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import type { Span } from '../observability/tracing.ts';
 import type { SubscriptionPlace } from '../operation/admitted-subscription.ts';
+import { BatchProjection } from '../render/batch-projection.ts';
 import type { Projection } from '../render/projection.ts';
 import { codedError, forbiddenContract } from '../schema/coded-error.ts';
+import { ContractSubscription } from '../updates/contract-subscription.ts';
 import type { ClientOperation, ClientSocket } from './client-socket.ts';
 import { NextFrames, nextMessage, ownTextOf } from './next-frames.ts';
 
 /** A subscription whose updates go straight to its connection. */
 export class SocketSubscription
   extends ContractSubscription
-  implements CarriedSubscription, ClientOperation
+  implements CarriedSubscription, LateMessage, ClientOperation
 {
   readonly id: string;
   readonly ownText: string;
@@ -57,7 +59,6 @@ export class SocketSubscription
       this.#client.writer.send(nextMessage(this.ownText, refusal));
     }
     super.open();
-    if (this.wish.keys.length === 0) this.end();
   }
 
   /** Ends it; its client is told that it is complete. */
@@ -80,6 +81,12 @@ export class SocketSubscription
   }
 
   narrowed(contracts: ContractPatterns): void {
+    if (this.wish.all !== undefined) {
+      this.narrow((key) => contracts.allow(key));
+      this.#client.writer.flush();
+      this.#client.writer.forgetContracts(this, (key) => !contracts.allow(key));
+      return;
+    }
     const key = this.wish.keys.find((one) => !contracts.allow(one));
     if (key !== undefined) this.fail(forbiddenContract(key));
   }
@@ -88,9 +95,22 @@ export class SocketSubscription
     this.#client.writer.push(this, state);
   }
 
+  protected batchReady(): void {
+    this.#client.writer.offer(this);
+  }
+
+  makeMessage(): Buffer | undefined {
+    const states = this.batch?.take() ?? [];
+    if (states.length === 0 || !(this.projection instanceof BatchProjection)) return undefined;
+    return nextMessage(this.ownText, this.projection.bundle(states));
+  }
+
   protected finish(): void {
     // What the client is told of the end must come after the last update.
     this.#client.writer.finish(this);
+    this.batch?.hurry();
+    const last = this.makeMessage();
+    if (last !== undefined) this.#client.writer.send(last);
     this.end();
   }
 

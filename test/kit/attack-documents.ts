@@ -4,6 +4,8 @@ import type { SeededRandom } from '../../src/simulator/random.ts';
 export interface HeavyOperation {
   readonly name: string;
   readonly payload: Readonly<Record<string, unknown>>;
+  /** Whether it has to be refused, which is a short answer. */
+  readonly isRefused?: boolean;
 }
 
 const LEAVES: Readonly<Record<string, readonly string[]>> = {
@@ -48,8 +50,11 @@ export class HeavyOperations {
     this.#random = random;
   }
 
+  /** Those that are known to have been too much, and then whatever is drawn. */
   next(): HeavyOperation {
     this.#drawn++;
+    const known = this.#known()[this.#drawn - 1];
+    if (known !== undefined) return known();
     return this.#pick([
       () => this.#bomb(),
       () => this.#bomb(),
@@ -64,6 +69,48 @@ export class HeavyOperations {
       () => this.#variables(),
       () => this.#texts(),
     ])();
+  }
+
+  #known(): readonly (() => HeavyOperation)[] {
+    const leaves = (count: number, leaf: string) => this.#many(count, (at) => `a${at}:${leaf}`);
+    const roots = (count: number, root: string) => this.#many(count, (at) => `r${at}:${root}`);
+    const name = 'n'.repeat(250);
+    const repeated = Array.from({ length: 500 }, () => name);
+    return [
+      () => this.#longAlias(5_000),
+      () => this.#longAlias(100_000),
+      () =>
+        this.#query(
+          'a book under many aliases',
+          `{${roots(9, 'contracts{...F}')}}fragment F on Contract{snapshot{${leaves(10, 'bestLimits{level buyPrice sellPrice buyQuantity sellQuantity}')}}}`,
+        ),
+      () =>
+        this.#query(
+          'long names under many aliases',
+          `query($n:[String!]){${roots(15, 'contracts(names:$n,waitMs:0){...F}')}}fragment F on Contract{${leaves(14, 'id')}}`,
+          { n: repeated },
+        ),
+      () =>
+        this.#query(
+          'the schema under many aliases',
+          `{${roots(15, '__schema{types{fields{type{...F}}}}')}}fragment F on __Type{${leaves(14, 'description')} fields{name description args{name}}}`,
+        ),
+      () =>
+        this.#query(
+          'a list for many fields',
+          `query($n:[String!]){${roots(30, 'contracts(names:$n,waitMs:0){id}')}}`,
+          { n: Array.from({ length: 499 }, (_, at) => `q${at % 90}`) },
+        ),
+    ];
+  }
+
+  #longAlias(characters: number): HeavyOperation {
+    const heavy = this.#query(
+      `an alias of ${characters} characters`,
+      `query($n:[String!]){contracts(names:$n,waitMs:0){${'n'.repeat(characters)}:id}}`,
+      { n: Array.from({ length: 500 }, () => 'c1') },
+    );
+    return { ...heavy, isRefused: characters > 256 };
   }
 
   /** Fragments that spread each other many times, in width and in depth. */
@@ -180,11 +227,7 @@ export class HeavyOperations {
     const times = Math.max(1, Math.floor(100_000 / (long.length + 4)));
     switch (this.#from(0, 3)) {
       case 0:
-        return this.#query(
-          'a long alias',
-          `query($n:[String!]){contracts(names:$n,waitMs:0){${plain}:id}}`,
-          { n: Array.from({ length: 500 }, () => 'c1') },
-        );
+        return this.#longAlias(characters);
       case 1:
         return this.#query(
           'long names many times',
@@ -195,6 +238,7 @@ export class HeavyOperations {
         return {
           name: 'a long operation name',
           payload: { query: `query ${plain}{__typename}`, operationName: plain },
+          isRefused: characters > 256,
         };
       default:
         return this.#query('a long unknown field', `{${plain} ${plain.slice(1)}}`);

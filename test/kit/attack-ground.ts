@@ -143,8 +143,15 @@ export class AttackGround {
     return this.#witness;
   }
 
-  /** Starts all of it; every contract is LIVE then. */
-  async start(held: readonly string[] = HELD): Promise<this> {
+  /**
+   * Starts all of it; every contract is LIVE then.
+   *
+   * @param first is done before anybody else comes
+   */
+  async start(
+    held: readonly string[] = HELD,
+    first: (ground: this) => Promise<void> = async () => {},
+  ): Promise<this> {
     this.writeKeys({});
     this.imeUrl = await this.exchange.listen(0);
     this.#gateway = await Attacked.start({
@@ -160,6 +167,7 @@ export class AttackGround {
       return carried.size > held.length;
     });
     for (const name of held) this.publish(name, 1);
+    await first(this);
     this.publishWitnessed();
     this.#witness = new Witness(this.gateway.url, this.#witnessToken, this.#publishedAtMs);
     await this.until('the witness is told something', async () => this.witness.prices.length > 0);

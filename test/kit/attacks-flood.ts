@@ -1,6 +1,7 @@
 import { WebSocket } from 'ws';
 import type { Attack, Traffic } from './attack.ts';
 import { type AttackGround, HELD } from './attack-ground.ts';
+import { tcpOf } from './attacks-single.ts';
 
 const authorization = (ground: AttackGround) => `Authorization: Bearer ${ground.token}\r\n`;
 /** An answer of some 8 MB, by a document that nobody has sent before. */
@@ -143,6 +144,7 @@ export const FLOODS: readonly Attack[] = [
   },
   {
     name: 'unread pongs',
+    mostGrownMb: 12,
     async run(ground, random, ms) {
       const counted = new Counted();
       await again(ms, 200, async () => {
@@ -151,9 +153,12 @@ export const FLOODS: readonly Attack[] = [
         for (let one = 0; one < 100; one++) {
           const payload = { x: 'x'.repeat(random.integer(1, 100_000)) };
           counted.send(socket, { type: 'ping', payload });
-          // And those of the WebSocket protocol, which come behind no rate.
-          for (let ping = 0; ping < 50; ping++) socket.ping(Buffer.alloc(125));
         }
+        // And those of the WebSocket protocol, which come behind no rate.
+        const other = await ground.webSocket();
+        other.pause();
+        const ping = Buffer.concat([Buffer.from([0x89, 0x80 | 125]), Buffer.alloc(4 + 125, 0x20)]);
+        tcpOf(other).write(Buffer.concat(Array.from({ length: 40_000 }, () => ping)));
       });
       return counted;
     },
@@ -201,6 +206,7 @@ export const FLOODS: readonly Attack[] = [
   },
   {
     name: 'unread event streams, also in a pipeline',
+    mostGrownMb: 12,
     async run(ground, _random, ms) {
       const counted = new Counted();
       const raws = Array.from({ length: 10 }, (_, at) => `r${at}:raw`).join(' ');
@@ -209,7 +215,7 @@ export const FLOODS: readonly Attack[] = [
       for (const accept of ['text/event-stream', multipart]) {
         for (const times of [1, 40]) counted.unreadRequest(ground, query, times, accept);
       }
-      await again(ms, 5, () => ground.publishWitnessed());
+      await again(Math.max(ms, 1_500), 5, () => ground.publishWitnessed());
       return counted;
     },
   },
@@ -218,7 +224,14 @@ export const FLOODS: readonly Attack[] = [
     async run(ground, _random, ms) {
       const counted = new Counted();
       const sockets = await Promise.all(Array.from({ length: 20 }, () => ground.webSocket()));
+      let waiting = 0;
+      for (const socket of sockets) {
+        socket.on('message', (data) => {
+          if (/"type":"(complete|error)"/.test(String(data))) waiting--;
+        });
+      }
       await again(ms, 40, (at) => {
+        waiting += sockets.length;
         for (const [place, socket] of sockets.entries()) {
           const names = JSON.stringify(
             Array.from({ length: 20 }, (_, one) => `quiet${(at * 20 + one) % 100}`),
@@ -231,6 +244,9 @@ export const FLOODS: readonly Attack[] = [
         }
         counted.unreadRequest(ground, `{contract(name:"quiet1",waitMs:30000){y${at}:id}}`);
       });
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      // MAX_OPERATIONS_IN_FLIGHT_PER_PRINCIPAL.
+      if (waiting > 100) throw new Error(`${waiting} queries wait, at most 100`);
       return counted;
     },
   },
@@ -240,7 +256,7 @@ export const FLOODS: readonly Attack[] = [
       const counted = new Counted();
       await again(ms, 50, async () => {
         const socket = await ground.webSocket();
-        socket.pause();
+        const closed = new Promise<number>((resolve) => socket.on('close', resolve));
         for (let one = 0; one < 50; one++) {
           const id = `${'i'.repeat(100_000)}${one}`;
           counted.subscribe(
@@ -250,6 +266,12 @@ export const FLOODS: readonly Attack[] = [
           );
         }
         ground.publishWitnessed();
+        // CloseCode.BadRequest.
+        const code = await Promise.race([
+          closed,
+          new Promise((resolve) => setTimeout(resolve, 3_000, 'not at all')),
+        ]);
+        if (code !== 4400) throw new Error(`an id of 100,000 characters: closed with ${code}`);
       });
       return counted;
     },
@@ -294,6 +316,35 @@ export const FLOODS: readonly Attack[] = [
   },
 ];
 
+/** A client that rests for a while and then reads on; the ground's CLIENT_BUFFER_BYTES is small. */
+export const PAUSES: Attack = {
+  name: 'a client that rests and reads on',
+  async run(ground) {
+    const counted = new Counted();
+    const socket = await ground.webSocket();
+    let last = '';
+    socket.on('message', (data) => {
+      last = String(data);
+    });
+    const query = 'subscription{contractUpdates(names:["c1"]){snapshot{a:raw b:raw}}}';
+    counted.subscribe(socket, '1', query);
+    await ground.until('it begins', async () => last !== '');
+    for (let price = 10_000; price < 10_002; price++) {
+      socket.pause();
+      for (let one = 0; one < 3_000; one++) ground.publish('c1', one);
+      // All of it has been read from IME.
+      await new Promise((resolve) => setTimeout(resolve, 600));
+      socket.resume();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      ground.publish('c1', price);
+      const isTold = async () => last.includes(String(price));
+      await ground.until('it is told the latest', isTold, 5_000);
+    }
+    if (socket.readyState !== WebSocket.OPEN) throw new Error('a client that reads was closed');
+    return counted;
+  },
+};
+
 /** Clients that take nothing of anything; the ground's CLIENT_STALL_MS is a second. */
 export const TAKES_NOTHING: Attack = {
   name: 'clients that take nothing are cut',
@@ -319,6 +370,10 @@ export const TAKES_NOTHING: Attack = {
       ground.publishWitnessed();
       return (await cut()) - before >= 4;
     });
+    // Who is cut is gone, and not cut again.
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    const all = (await cut()) - before;
+    if (all !== 4) throw new Error(`4 clients were cut ${all} times`);
     return counted;
   },
 };

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { SeededRandom } from '../../src/simulator/random.ts';
 import { type Attack, type AttackFigures, underAttack } from './attack.ts';
 import { AttackGround, HELD } from './attack-ground.ts';
-import { FLOODS, paced, TAKES_NOTHING } from './attacks-flood.ts';
+import { FLOODS, PAUSES, paced, TAKES_NOTHING } from './attacks-flood.ts';
 import { GOOD_TOKEN, houseFaults } from './attacks-house.ts';
-import { RACES, TokenGiver, tokenRaces } from './attacks-race.ts';
+import { leaveWhileChecked, RACES, TokenGiver, tokenRaces } from './attacks-race.ts';
 import { PIECES, SINGLE_MESSAGES } from './attacks-single.ts';
 
 /** Limits of rates that are out of the way, where what one message costs is looked at. */
@@ -49,8 +49,9 @@ export const CAMPAIGNS: readonly Campaign[] = [
     name: 'floods of one client',
     boundedMs: 600,
     isIdle: false,
-    async prepare() {
-      return { ground: await new AttackGround().start(), attacks: FLOODS };
+    async prepare(isLong) {
+      const held = isLong ? Array.from({ length: 3_000 }, (_, at) => `c${at}`) : HELD;
+      return { ground: await new AttackGround().start(held), attacks: FLOODS };
     },
   },
   {
@@ -82,7 +83,7 @@ export const CAMPAIGNS: readonly Campaign[] = [
       };
       return {
         ground: await new AttackGround(settings).start(FEW),
-        attacks: [burst, TAKES_NOTHING],
+        attacks: [burst, PAUSES, TAKES_NOTHING],
       };
     },
   },
@@ -105,7 +106,9 @@ export const CAMPAIGNS: readonly Campaign[] = [
         witness: await giver.token('witness', ['*']),
       };
       const settings = { AUTH: 'jwt', JWT_JWKS_URL: giver.url } as const;
-      const ground = await new AttackGround(settings, tokens).start(FEW);
+      const ground = await new AttackGround(settings, tokens).start(FEW, (attacked) =>
+        leaveWhileChecked(attacked, giver),
+      );
       return { ground, attacks: tokenRaces(giver), close: () => giver.close() };
     },
   },

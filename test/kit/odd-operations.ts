@@ -1,4 +1,5 @@
 import type { Payload } from './doors.ts';
+import { ODD_CONTRACTS } from './odd-contracts.ts';
 
 /** The contract that the gateway holds where its cache is warm. */
 export const KNOWN = 'A';
@@ -470,6 +471,15 @@ export const ODD_OPERATIONS: readonly OddOperation[] = [
     code: 'QUERY_TOO_COMPLEX',
     notByGet: true,
   },
+  {
+    name: 'batches that cost too much',
+    payload: q(costly('{ contractBatches(names: $n) {', 'subscription'), {
+      variables: { n: many(300) },
+    }),
+    code: 'QUERY_TOO_COMPLEX',
+    notByGet: true,
+  },
+  ...ODD_CONTRACTS,
   // Nothing odd at all.
   { name: 'a query', payload: q(`{ contract(name: "${KNOWN}") { id } }`), code: undefined },
   { name: 'a subscription', payload: q(`subscription { ${live()} }`), code: undefined },

@@ -1,5 +1,6 @@
 import { getOperationAST, getVariableValues } from 'graphql';
-import type { Projection, Projections } from '../../src/render/projection.ts';
+import type { Projection } from '../../src/render/projection.ts';
+import type { Projections } from '../../src/render/projections.ts';
 import type { ClientOperation } from '../../src/render/rendering.ts';
 import { selectedFields } from '../../src/render/selection.ts';
 import { schema } from '../../src/schema/schema.ts';

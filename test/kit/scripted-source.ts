@@ -1,7 +1,7 @@
 import type { ContractStatus, StatusCause } from '../../src/contract/contract-status.ts';
 import type { ContractKey } from '../../src/contract/key.ts';
 import type { Snapshot } from '../../src/contract/snapshot.ts';
-import { PositionGiver } from '../../src/hub/position.ts';
+import { type Position, PositionGiver } from '../../src/hub/position.ts';
 import type { ContractSink, ContractSource, SourceReport } from '../../src/hub/source.ts';
 import { type Clock, systemClock } from '../../src/lib/clock.ts';
 
@@ -54,6 +54,10 @@ export class ScriptedSource implements ContractSource {
       const cause: StatusCause = { code: 'UPSTREAM_LOST', reason: 'lost' };
       this.say(key, sequence === 0 ? 'PENDING' : 'STALE', cause);
     }
+  }
+
+  position(): Position {
+    return this.#positions.next();
   }
 
   health(): readonly string[] {

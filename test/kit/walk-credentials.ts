@@ -11,7 +11,7 @@ import type { SeededRandom } from '../../src/simulator/random.ts';
 export const LETTERS = ['a', 'b', 'c'] as const;
 const SCOPES = ['*', ...LETTERS];
 /** So many people walk. */
-export const WALKERS = 6;
+const WALKERS = 6;
 /** One key at a time is revoked, narrowed or widened. */
 const REKEY_MS = 350;
 const JWKS_DELAY_MS = 40;

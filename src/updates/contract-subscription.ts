@@ -1,9 +1,13 @@
 import type { ContractKey } from '../contract/key.ts';
-import type { ContractState } from './contract-state.ts';
+import type { ContractState } from '../hub/contract-state.ts';
+import type { ContractHub } from '../hub/hub.ts';
+import type { Endable } from '../hub/open-subscriptions.ts';
+import { byPosition, Resumption } from '../hub/position.ts';
+import type { ContractSubscriber } from '../hub/topic.ts';
+import { Mailbox } from '../lib/mailbox.ts';
+import { AllContracts } from './all-contracts.ts';
+import { Batch } from './batch.ts';
 import type { ContractUpdate, UpdateWish } from './contract-updates.ts';
-import type { ContractHub, Endable } from './hub.ts';
-import { Mailbox } from './mailbox.ts';
-import type { ContractSubscriber } from './topic.ts';
 import { UpdateGate } from './update-gate.ts';
 
 /**
@@ -13,29 +17,29 @@ import { UpdateGate } from './update-gate.ts';
 export abstract class ContractSubscription implements ContractSubscriber, Endable {
   readonly wish: UpdateWish;
   readonly #hub: ContractHub;
-  readonly #gate: UpdateGate | undefined;
+  readonly #gate: UpdateGate | Batch | undefined;
   /** Made with the first contract that is INVALID: most subscriptions never see one. */
   #invalid: Set<ContractKey> | undefined;
+  #all: AllContracts | undefined;
   #isClosed = false;
 
   constructor(hub: ContractHub, wish: UpdateWish) {
     this.#hub = hub;
     this.wish = wish;
-    const gated = wish.intervalMs > 0 || wish.changesOnly;
-    this.#gate = gated
-      ? new UpdateGate(
-          wish,
-          (state) => this.reads(state),
-          (state) => this.update(state),
-          hub.pace,
-          () => this.broken(),
-        )
-      : undefined;
-    hub.opened(this);
+    this.#gate = this.#gateOf(wish);
+    hub.open.add(this);
+  }
+
+  /** What is gathered of them, where updates are wanted in batches. */
+  protected get batch(): Batch | undefined {
+    return this.#gate instanceof Batch ? this.#gate : undefined;
   }
 
   /** An update that the wish lets through. */
   protected abstract update(state: ContractState): void;
+
+  /** A batch can be taken: told once, until it is. */
+  protected abstract batchReady(batch: Batch): void;
 
   /** Every contract is INVALID and was told so: nothing else will come. */
   protected abstract finish(): void;
@@ -46,14 +50,40 @@ export abstract class ContractSubscription implements ContractSubscriber, Endabl
   /** The hub has closed: nothing else can come. */
   abstract end(): void;
 
-  /** Begins: may update and finish at once. */
+  /** Begins, in the order of change: may update and finish at once. */
   open(): void {
-    for (const state of this.#hub.subscribe(this.wish.keys, this)) {
+    const { keys, all, initial, since, intervalMs } = this.wish;
+    const resumed = since && Resumption.from(since, this.#hub.latest, intervalMs);
+    const isTold = (state: ContractState) => {
+      if (since !== undefined) return !resumed?.has(state.position);
       // That a contract is INVALID is told even to those who leave out what is known now: for them
       // nothing else may ever come.
-      if (this.wish.initial || state.status === 'INVALID') this.#tell(state, true);
-      this.#noteInvalid(state);
+      return initial || state.status === 'INVALID';
+    };
+    const states =
+      all === undefined ? this.#hub.subscribe(keys, this) : this.#watch(all, resumed !== undefined);
+    for (const state of states.sort(byPosition)) {
+      if (isTold(state)) this.#tell(state, true);
+      else if (resumed !== undefined) this.#gate?.has(state);
+      if (all === undefined) this.#noteInvalid(state);
     }
+    // None of those asked for may be seen: nothing else will come.
+    if (all === undefined && keys.length === 0) this.finish();
+  }
+
+  /** Where all contracts are wanted: other ones may be seen from now on. */
+  narrow(sees: (key: ContractKey) => boolean): void {
+    this.#all?.narrow(sees);
+    this.#gate?.dropHeld((key) => !sees(key));
+  }
+
+  #watch(sees: (key: ContractKey) => boolean, isResumed: boolean): ContractState[] {
+    this.#all = new AllContracts(
+      sees,
+      (state, statusChanged) => this.#tell(state, statusChanged),
+      () => this.broken(),
+    );
+    return this.#all.begin(this.#hub.watch(this.#all), isResumed);
   }
 
   contractChanged(state: ContractState, statusChanged: boolean): void {
@@ -70,8 +100,24 @@ export abstract class ContractSubscription implements ContractSubscriber, Endabl
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#gate?.close();
-    this.#hub.ended(this);
+    this.#hub.open.delete(this);
     this.#hub.unsubscribe(this.wish.keys, this);
+    if (this.#all !== undefined) this.#hub.unwatch(this.#all);
+  }
+
+  #gateOf(wish: UpdateWish): UpdateGate | Batch | undefined {
+    const { pace } = this.#hub;
+    const { everyMs, intervalMs, changesOnly } = wish;
+    const read = (state: ContractState) => this.reads(state);
+    if (everyMs !== undefined) {
+      const batch: Batch = new Batch({ everyMs, changesOnly }, read, pace, () =>
+        this.batchReady(batch),
+      );
+      return batch;
+    }
+    if (intervalMs === 0 && !changesOnly) return undefined;
+    const emit = (state: ContractState) => this.update(state);
+    return new UpdateGate(wish, read, emit, pace, () => this.broken());
   }
 
   #tell(state: ContractState, statusChanged: boolean): void {
@@ -100,7 +146,6 @@ class MailboxSubscription extends ContractSubscription {
     this.#reads = reads;
     for (const key of wish.refusedKeys ?? []) this.mailbox.push({ key, refused: true });
     this.open();
-    if (wish.keys.length === 0) this.finish();
   }
 
   end(): void {
@@ -111,7 +156,17 @@ class MailboxSubscription extends ContractSubscription {
     this.mailbox.push(state);
   }
 
+  protected batchReady(batch: Batch): void {
+    // What the tick brings besides belongs to it.
+    setImmediate(() => this.mailbox.push(batch));
+  }
+
   protected finish(): void {
+    const { batch } = this;
+    if (batch !== undefined) {
+      batch.hurry();
+      this.mailbox.push(batch);
+    }
     this.mailbox.finish();
   }
 

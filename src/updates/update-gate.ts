@@ -1,11 +1,14 @@
 import type { ContractKey } from '../contract/key.ts';
+import type { ContractState } from '../hub/contract-state.ts';
+import { paceOffset } from '../hub/position.ts';
 import type { Due, DueQueue } from '../lib/due-queue.ts';
-import type { ContractState } from './contract-state.ts';
 import type { UpdateWish } from './contract-updates.ts';
 
 /** An update that is held back: the newest state of its contract. */
 interface Held extends Due {
   state: ContractState | undefined;
+  /** The position of the first state that was held back in this one's place. */
+  readonly sinceOffset: number;
 }
 
 /**
@@ -14,10 +17,12 @@ interface Held extends Due {
  */
 export class UpdateGate {
   readonly #intervalMs: number;
+  readonly #intervalOffset: number;
   readonly #changesOnly: boolean;
   readonly #read: (state: ContractState) => string;
   readonly #emit: (state: ContractState) => void;
   readonly #sent = new Map<ContractKey, { atMs: number; reads: string | undefined }>();
+  /** Those held back for longest first. */
   readonly #held = new Map<ContractKey, Held>();
   readonly #pace: DueQueue;
   readonly #broken: () => void;
@@ -38,9 +43,16 @@ export class UpdateGate {
     this.#pace = pace;
     this.#broken = broken;
     this.#intervalMs = wish.intervalMs;
+    this.#intervalOffset = paceOffset(wish.intervalMs);
     this.#changesOnly = wish.changesOnly;
     this.#read = read;
     this.#emit = emit;
+  }
+
+  /** The subscriber has this state, or one that reads the same. */
+  has(state: ContractState): void {
+    if (!this.#changesOnly) return;
+    this.#sent.set(state.key, { atMs: Number.NEGATIVE_INFINITY, reads: this.#read(state) });
   }
 
   /** A change of a contract. */
@@ -62,15 +74,24 @@ export class UpdateGate {
     }
   }
 
+  /** Forgets what is held of some contracts. */
+  dropHeld(which: (key: ContractKey) => boolean): void {
+    for (const [key, held] of this.#held) {
+      if (!which(key)) continue;
+      this.#held.delete(key);
+      this.#drop(held);
+    }
+  }
+
   /** Forgets what is held. */
   close(): void {
-    for (const held of this.#held.values()) this.#drop(held);
-    this.#held.clear();
+    this.dropHeld(() => true);
   }
 
   #hold(state: ContractState, dueMs: number): void {
     const held: Held = {
       state,
+      sinceOffset: state.position.offset,
       dueMs,
       run: () => {
         this.#held.delete(state.key);
@@ -92,10 +113,25 @@ export class UpdateGate {
   }
 
   #let(state: ContractState, nowMs: number): void {
+    // Whoever resumes is sent again what has changed within one interval: nothing older may wait behind this.
+    const upTo = state.position.offset - this.#intervalOffset;
+    for (const held of this.#held.values()) {
+      if (held.sinceOffset > upTo) break;
+      const { state: late } = held;
+      this.#drop(held);
+      if (late === undefined) continue;
+      this.#held.delete(late.key);
+      this.#tell(late, nowMs);
+    }
+    this.#tell(state, nowMs);
+  }
+
+  #tell(state: ContractState, nowMs: number): void {
     const reads = this.#changesOnly ? this.#read(state) : undefined;
     const last = this.#sent.get(state.key);
     if (reads !== undefined && reads === last?.reads) return;
-    this.#sent.set(state.key, { atMs: nowMs, reads });
+    if (state.statusCode === 'RELEASED') this.#sent.delete(state.key);
+    else this.#sent.set(state.key, { atMs: nowMs, reads });
     this.#emit(state);
   }
 }

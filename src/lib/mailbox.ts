@@ -1,4 +1,4 @@
-import { EndingIterator } from '../lib/ending-iterator.ts';
+import { EndingIterator } from './ending-iterator.ts';
 
 /** What a {@link Mailbox} carries: anything that belongs to a key. */
 export interface Keyed {
