@@ -44,10 +44,10 @@ export function imeSource(
   return new ImeSource(upstream, sink);
 }
 
-/** A token that somebody gives. */
-export function givenToken(token: string | undefined): Credentials {
+/** A token that somebody gives, or a file that it stands in. */
+export function givenToken(token: string | undefined, file?: string): Credentials {
   const log = createLog('silent');
-  return new GivenToken(token, undefined, new FurtherHeaders(undefined, log), log);
+  return new GivenToken(token, file, new FurtherHeaders(undefined, log), log);
 }
 
 /** Dials for a source whose clock a test moves, and knows when no handshake is under way. */
