@@ -38,8 +38,13 @@ async function attackedGateway(settings: Record<string, string> = {}) {
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Asks for 500 unknown names again and again, others each time, until the test is over. */
-async function attack(gateway: Gateway, everyMs: number, more: readonly string[] = []) {
+/** Asks for unknown names again and again, others each time, until the test is over. */
+async function attack(
+  gateway: Gateway,
+  everyMs: number,
+  more: readonly string[] = [],
+  count = 500,
+) {
   const client = await new RawClient(gateway, withKey('attacker')).init();
   let isOver = false;
   onTestFinished(() => {
@@ -47,7 +52,7 @@ async function attack(gateway: Gateway, everyMs: number, more: readonly string[]
   });
   void (async () => {
     for (let wave = 0; !isOver; wave++) {
-      const asked = [...numbered(500 - more.length, `u${wave}-`), ...more];
+      const asked = [...numbered(count - more.length, `u${wave}-`), ...more];
       client.subscribe(`${wave}`, UPDATES, { variables: { names: asked } });
       await pause(everyMs);
       client.send({ type: 'complete', id: `${wave}` });
@@ -120,6 +125,27 @@ describe('a principal that asks for 500 unknown names', () => {
     expect(Math.max(...took)).toBeLessThan(LIVE_WITHIN_MS);
     expect(mostInAMinute(times)).toBeLessThanOrEqual(MOST_DIALS_A_MINUTE);
   }, 120_000);
+
+  test.each([
+    ['one unknown name after the other', 1, 250, {}],
+    ['200 on sockets of two', 200, 4_000, { IME_MAX_CONTRACTS_PER_SOCKET: '2' }],
+    ['200 that are let go at once', 200, 400, { IME_LINGER_MS: '0' }],
+  ])(
+    'as %s costs IME as little',
+    async (what, count, everyMs, settings) => {
+      const { market, gateway } = await attackedGateway(settings);
+      const times = dialTimes(market);
+      await attack(gateway, everyMs, [], count);
+      await pause(12_000);
+      const dials = times.length;
+      const ms = await liveAfterMs(gateway, market, 'newcomer0', ['good-0'], 'good-0');
+      process.stdout.write(`${what}: ${dials} dials; a newcomer live after ${Math.round(ms)} ms\n`);
+      expect(dials).toBeGreaterThan(10);
+      expect(dials).toBeLessThanOrEqual(MOST_DIALS_A_MINUTE);
+      expect(ms).toBeLessThan(LIVE_WITHIN_MS);
+    },
+    60_000,
+  );
 
   test('delays nobody whose contract is among them', async () => {
     const { market, gateway } = await attackedGateway();

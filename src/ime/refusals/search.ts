@@ -9,7 +9,7 @@ import type { DialBudget, DialPurpose, TakeTurn } from './dial-budget.ts';
 import { afterProbe, type Isolation, isolate, nextProbe, tryOut, withGood } from './isolation.ts';
 
 /** So many contracts at most, found to be refused, wait for a proof that the token is good. */
-const MOST_UNSURE = 8;
+const MOST_UNSURE = 4;
 /** A token that was good so short a time ago is worth a search, though nobody is convicted for that. */
 const GOOD_ENOUGH_MS = 5_000;
 
