@@ -64,7 +64,7 @@ const leaves = (count: number, name: string) =>
 export const FLOODS: readonly Attack[] = [
   {
     name: 'distinct documents that are long, valid and faulty',
-    mostGrownMb: 60,
+    mostGrownMb: 25,
     async run(ground, _random, ms) {
       const counted = new Counted();
       const sockets = await Promise.all(Array.from({ length: 3 }, () => ground.webSocket()));
@@ -72,7 +72,7 @@ export const FLOODS: readonly Attack[] = [
       await again(Math.max(ms, 1_500), 20, (at) => {
         for (const [place, socket] of sockets.entries()) {
           const faults = Array.from({ length: 900 }, (_, one) => `f${at}x${place}x${one}`);
-          const valid = `contract(name:"c1"){${'id name status statusReason statusCode contractId '.repeat(150)}}`;
+          const valid = `contract(name:"c1"){${'id name status statusReason statusCode contractId '.repeat(75)}}`;
           const isFaulty = at % 2 === 0;
           counted.subscribe(
             socket,
