@@ -93,7 +93,12 @@ export class HeavyOperations {
       () =>
         this.#query(
           'the schema under many aliases',
-          `{${roots(15, '__schema{types{fields{type{...F}}}}')}}fragment F on __Type{${leaves(14, 'description')} fields{name description args{name}}}`,
+          `{${roots(15, '__schema{types{...F}}')}}fragment F on __Type{fields{${leaves(14, 'name')} args{name type{name}}}}`,
+        ),
+      () =>
+        this.#query(
+          'as many leaves as may be',
+          `{status{ready}${roots(12, 'contracts{...F}')}}fragment F on Contract{snapshot{${leaves(14, 'timestamp')} sequence receivedAt aggregate{date time tradeCount totalVolume totalValue lastPrice openPrice} contractInfo{openInterest}}}`,
         ),
       () =>
         this.#query(

@@ -63,15 +63,22 @@ const leaves = (count: number, name: string) =>
 /** What is sent again and again for as long as one likes, by one client with one key. */
 export const FLOODS: readonly Attack[] = [
   {
-    name: 'distinct documents that are faulty',
+    name: 'distinct documents that are long, valid and faulty',
+    mostGrownMb: 25,
     async run(ground, _random, ms) {
       const counted = new Counted();
-      const sockets = await Promise.all(Array.from({ length: 8 }, () => ground.webSocket()));
+      const sockets = await Promise.all(Array.from({ length: 3 }, () => ground.webSocket()));
       for (const socket of sockets) counted.read(socket);
-      await again(ms, 20, (at) => {
+      await again(Math.max(ms, 1_500), 20, (at) => {
         for (const [place, socket] of sockets.entries()) {
           const faults = Array.from({ length: 900 }, (_, one) => `f${at}x${place}x${one}`);
-          counted.subscribe(socket, String(at), `{${faults.join(' ')}}`);
+          const valid = `contract(name:"c1"){${'id name status statusReason statusCode contractId '.repeat(75)}}`;
+          const isFaulty = at % 2 === 0;
+          counted.subscribe(
+            socket,
+            String(at),
+            `{${isFaulty ? faults.join(' ') : valid}}#${at}x${place}`,
+          );
         }
       });
       return counted;
@@ -151,14 +158,14 @@ export const FLOODS: readonly Attack[] = [
         const socket = await ground.webSocket();
         socket.pause();
         for (let one = 0; one < 100; one++) {
-          const payload = { x: 'x'.repeat(random.integer(1, 100_000)) };
+          const payload = { x: 'x'.repeat(random.integer(90_000, 110_000)) };
           counted.send(socket, { type: 'ping', payload });
         }
         // And those of the WebSocket protocol, which come behind no rate.
         const other = await ground.webSocket();
         other.pause();
         const ping = Buffer.concat([Buffer.from([0x89, 0x80 | 125]), Buffer.alloc(4 + 125, 0x20)]);
-        tcpOf(other).write(Buffer.concat(Array.from({ length: 40_000 }, () => ping)));
+        tcpOf(other).write(Buffer.concat(Array.from({ length: 100_000 }, () => ping)));
       });
       return counted;
     },
@@ -331,7 +338,11 @@ export const PAUSES: Attack = {
     await ground.until('it begins', async () => last !== '');
     for (let price = 10_000; price < 10_002; price++) {
       socket.pause();
-      for (let one = 0; one < 3_000; one++) ground.publish('c1', one);
+      for (let one = 0; one < 3_000; one++) {
+        ground.publish('c1', one);
+        // A tick for each: what is unsent is then less than a socket's own bound.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
       // All of it has been read from IME.
       await new Promise((resolve) => setTimeout(resolve, 600));
       socket.resume();
