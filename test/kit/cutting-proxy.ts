@@ -11,8 +11,6 @@ export interface Fate {
 
 /** Stands between clients and a server, and cuts connections at any byte. */
 export class CuttingProxy {
-  /** How many connections it has cut. */
-  cuts = 0;
   readonly #port: number;
   readonly #fate: () => Fate;
   readonly #server: Server;
@@ -61,7 +59,6 @@ export class CuttingProxy {
         client.write(chunk);
         return;
       }
-      this.cuts++;
       server.removeAllListeners('data');
       client.write(chunk.subarray(0, leftBytes), () => client.destroy());
     });
