@@ -138,3 +138,25 @@ test('of what was held back the newest state comes when its time has come', asyn
   updates.end();
   hub.close();
 });
+
+test('nothing that is held back for longer than an interval waits behind what is sent', async () => {
+  const hub = new ContractHub(0, systemClock, createLog('silent'));
+  const source = new ScriptedSource(hub);
+  hub.connect(source);
+  const keys: ContractKey[] = ['name:A', 'name:B'];
+  const wish = { keys, initial: false, intervalMs: 50, changesOnly: false };
+  const updates = subscribeToContracts(hub, wish);
+  for (const price of [1, 2]) source.publish('name:A', snapshotOf(price));
+  const startMs = performance.now();
+  // Its timer is late: whoever resumed by the cursor of the other one would never be told of it.
+  while (performance.now() - startMs < 120);
+  source.publish('name:B', snapshotOf(7));
+  const told: string[] = [];
+  while (told.length < 3) {
+    const { key, snapshot } = (await updates.next()).value as ContractState;
+    told.push(`${key} ${snapshot?.aggregate?.lastPrice}`);
+  }
+  expect(told).toEqual(['name:A 1', 'name:A 2', 'name:B 7']);
+  updates.end();
+  hub.close();
+});

@@ -333,15 +333,25 @@ test('a slow reader is brought the newest states in the order of their cursors',
     for (const name of NAMES) exchange.publish(`name:${name}`, price);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
+  const isNewest = (states: readonly Told[]) =>
+    NAMES.every((name) => said({ values: states }).includes(`${name}${price}`));
+  const toldTo = (reader: RawClient) =>
+    reader.of('slow').map(({ payload }) => (payload as { data: Told }).data);
   client.socket.resume();
-  const told = () => client.of('slow').map(({ payload }) => (payload as { data: Told }).data);
-  const newest = () =>
-    NAMES.every((name) =>
-      told().some(
-        ({ contractUpdates: { id, snapshot } }) =>
-          id === `name:${name}` && snapshot?.aggregate.lastPrice === String(price),
-      ),
+  await client.until(() => isNewest(toldTo(client)), 'the newest of each has come');
+  const all = cursors({ values: toldTo(client) });
+  expect(isStrictlyGrowing(all)).toBe(true);
+  // Wherever it had been cut, it would have been told the rest.
+  for (const since of [all.at(-1), all.at(-2), all.at(-3), all.at(-4), all.at(-20)]) {
+    const again = await new RawClient(gateway).init();
+    again.subscribe('slow', updates(`since: "${since}"`));
+    const known = toldTo(client).filter(
+      ({ contractUpdates }) => contractUpdates.cursor <= (since ?? ''),
     );
-  await client.until(newest, 'the newest of each has come');
-  expect(isStrictlyGrowing(cursors({ values: told() }))).toBe(true);
+    await again.until(() => isNewest([...known, ...toldTo(again)]), 'nothing is lost');
+    expect(cursors({ values: toldTo(again) })).toEqual(
+      all.filter((cursor) => cursor > (since ?? '')).slice(-toldTo(again).length || all.length),
+    );
+    again.socket.terminate();
+  }
 });

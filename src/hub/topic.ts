@@ -30,7 +30,7 @@ export type Broke = (subscriber: ContractSubscriber, error: unknown, contract: C
 
 /** Tells everybody a change; one that throws keeps nobody else from being told. */
 export function tellEach(
-  subscribers: Iterable<ContractSubscriber>,
+  subscribers: ReadonlySet<ContractSubscriber>,
   state: ContractState,
   statusChanged: boolean,
   broke: Broke,
@@ -94,7 +94,7 @@ export class Topic {
    *
    * @param broke told of one that throws; the others are told all the same
    */
-  change(state: ContractState, watchers: Iterable<ContractSubscriber>, broke: Broke): void {
+  change(state: ContractState, watchers: ReadonlySet<ContractSubscriber>, broke: Broke): void {
     const last = this.#state;
     if (state === last) return;
     this.#state = state;

@@ -7,7 +7,7 @@ import { type Broke, type ContractSubscriber, type Topic, tellEach } from './top
 /** How many contracts that were let go are remembered. */
 const MOST_RELEASED = 1_000;
 
-const NOBODY: readonly ContractSubscriber[] = [];
+const NOBODY: ReadonlySet<ContractSubscriber> = new Set();
 
 /** Those who are told of every contract that is held, and what they were told last of those let go. */
 export class Watchers {
@@ -24,7 +24,7 @@ export class Watchers {
   }
 
   /** Who is told that a contract changes to `state`: nobody for as long as it has never been but INVALID. */
-  of(topic: Topic, { status }: ContractState): Iterable<ContractSubscriber> {
+  of(topic: Topic, { status }: ContractState): ReadonlySet<ContractSubscriber> {
     if (topic.announcement === 'withheld' && status !== 'INVALID') topic.announcement = 'announced';
     return topic.announcement === 'announced' ? this.#watchers : NOBODY;
   }

@@ -11,8 +11,6 @@ export interface Fate {
 
 /** Stands between clients and a server, and cuts connections at any byte. */
 export class CuttingProxy {
-  /** How many connections it has cut. */
-  cuts = 0;
   readonly #port: number;
   readonly #fate: () => Fate;
   readonly #server: Server;
@@ -34,8 +32,13 @@ export class CuttingProxy {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  async close(): Promise<void> {
+  /** Breaks every connection. */
+  cut(): void {
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  async close(): Promise<void> {
+    this.cut();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
@@ -61,7 +64,6 @@ export class CuttingProxy {
         client.write(chunk);
         return;
       }
-      this.cuts++;
       server.removeAllListeners('data');
       client.write(chunk.subarray(0, leftBytes), () => client.destroy());
     });

@@ -187,6 +187,8 @@ export class ResumeWalker {
   }
 
   #fault(state: SeenState, what: string): void {
-    this.faults.push(`${JSON.stringify(this.wish)}: ${JSON.stringify(state)}: ${what}`);
+    this.faults.push(
+      `${JSON.stringify(this.wish)}: ${state.cursor} of ${readingOf(state)}: ${what}`,
+    );
   }
 }

@@ -167,6 +167,14 @@ export class WalkOperation {
       `{ contracts(names: [${names}], waitMs: ${this.#below(60)}) ${state} }`,
       `{ contract(name: "quiet ${this.#below(20)}", waitMs: 300) ${state} }`,
       `{ contracts ${state} }`,
+      `{ contracts(search: "${this.#pick(LETTERS)}") ${state} }`,
+      `{ contracts(ids: ["name:${this.#pick(LETTERS)}${this.#below(4)}"], waitMs: 0) ${state} }`,
+      `{ node(id: "name:${this.#pick(LETTERS)}${this.#below(4)}") { ... on Contract ${state} } }`,
+      `subscription { contractUpdates(all: true) ${state} }`,
+      `subscription { contractUpdates(all: true, maxUpdatesPerSecond: 20, since: "00000000:0000000000000001") ${state} }`,
+      `subscription { contractBatches(names: [${names}], everyMs: 10) ${state} }`,
+      `subscription { contractBatches(all: true, everyMs: ${this.#below(2) * 20}, changesOnly: true) ${state} }`,
+      `subscription { statusUpdates { ready subscriptions contracts { total } } }`,
     ]);
   }
 
