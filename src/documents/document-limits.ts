@@ -31,8 +31,15 @@ export const MOST_NAME_CHARACTERS = 256;
  */
 const MOST_COMPARISONS = 40_000;
 
-/** The error of a document with too many fields of equal response keys; `undefined` where it has not. */
-export function tooManyEqualFields(document: DocumentNode): GraphQLError | undefined {
+/**
+ * The error of a document with too many fields of equal response keys; `undefined` where it has not. Who allows
+ * many aliases allows what is selected below each of them.
+ */
+export function tooManyEqualFields(
+  document: DocumentNode,
+  { aliases }: DocumentLimits,
+): GraphQLError | undefined {
+  const most = Math.max(MOST_COMPARISONS, 4 * aliases ** 2);
   const counts = new Map<string, number>();
   let comparisons = 0;
   visit(document, {
@@ -42,10 +49,10 @@ export function tooManyEqualFields(document: DocumentNode): GraphQLError | undef
       counts.set(key, count + 1);
       // The sum of these is the square of how many there are.
       comparisons += 2 * count + 1;
-      return comparisons > MOST_COMPARISONS ? BREAK : undefined;
+      return comparisons > most ? BREAK : undefined;
     },
   });
-  if (comparisons <= MOST_COMPARISONS) return undefined;
+  if (comparisons <= most) return undefined;
   return codedError('QUERY_TOO_COMPLEX', 'expected fewer fields of the same name');
 }
 

@@ -108,7 +108,7 @@ export class Documents {
       const message = `expected a document of at most ${this.#limits.tokens} tokens`;
       return { errors: [codedError('QUERY_TOO_COMPLEX', message)] };
     }
-    const fault = longName(document) ?? tooManyEqualFields(document);
+    const fault = longName(document) ?? tooManyEqualFields(document, this.#limits);
     if (fault !== undefined) return { errors: [fault] };
     try {
       // «Did you mean» would tell the schema word by word.
