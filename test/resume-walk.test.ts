@@ -13,21 +13,22 @@ import {
 
 const SEED = Number(process.env['WALK_SEED'] ?? Date.now() % 1_000_000);
 /** As many interruptions are walked through. */
-const CUTS = Number(process.env['WALK_CUTS'] ?? 400);
+const CUTS = Number(process.env['WALK_CUTS'] ?? 1_000);
 const WALKERS = 24;
 const NAMES = Array.from({ length: 12 }, (_, at) => `c${at}`);
 
 test(`after ${CUTS} interruptions (seed ${SEED}) each client knows what one knows that was never cut`, async () => {
   const random = new SeededRandom(SEED);
   const exchange = await new TestExchange().listen();
-  const gateway = await testGateway({
+  const settings = {
     IME_URL: exchange.url,
     IME_PINNED_NAMES: NAMES.join(','),
     IME_LINGER_MS: '30',
     CLIENT_BUFFER_BYTES: '16384',
     MAX_OPERATIONS_PER_SECOND: '100000',
     MAX_OPERATIONS_PER_SECOND_PER_PRINCIPAL: '100000',
-  });
+  };
+  let gateway = await testGateway(settings);
   await exchange.carries(names(...NAMES));
   let isCutting = true;
   const proxy = new CuttingProxy(gateway.address.port, () => ({
@@ -88,11 +89,12 @@ test(`after ${CUTS} interruptions (seed ${SEED}) each client knows what one know
     isCutting = true;
     for (const walker of walkers) walker.cut();
   };
-  const cuts = () => walkers.reduce((sum, { connections }) => sum + connections - 1, 0);
+  const cuts = () => walkers.reduce((sum, { cuts: own }) => sum + own, 0);
 
   // Others come and go, so that contracts join and are let go.
-  const passers = wsClient(gateway);
+  let passers = wsClient(gateway);
   const passing: Inbox<unknown>[] = [];
+  let isRestarted = false;
   for (let turn = 1; cuts() < CUTS; turn++) {
     for (let count = random.integer(1, 25); count > 0; count--) {
       // Few prices, so that many states read as the last one did.
@@ -108,11 +110,19 @@ test(`after ${CUTS} interruptions (seed ${SEED}) each client knows what one know
     if (random.chance(0.05)) walkers[random.integer(0, WALKERS - 1)]?.cut();
     await new Promise((resolve) => setTimeout(resolve, random.integer(0, 6)));
     if (turn % 40 === 0) await check();
+    if (cuts() > CUTS / 2 && !isRestarted) {
+      // What clients have of the one before is of another epoch to the next.
+      isRestarted = true;
+      const { port } = gateway.address;
+      await gateway.close();
+      gateway = await testGateway({ ...settings, PORT: String(port) });
+      passers = wsClient(gateway);
+    }
   }
   for (const one of passing) one.unsubscribe();
   await check();
   expect(walkers.flatMap(({ faults }) => faults).slice(0, 5)).toEqual([]);
-  expect(walkers.every(({ connections }) => connections > 3)).toBe(true);
+  expect(walkers.every((walker) => walker.cuts > 3)).toBe(true);
   if (process.env['WALK_CUTS']) {
     const told = walkers.reduce((sum, one) => sum + one.told, 0);
     process.stdout.write(`${cuts()} cuts, ${told} states told, seed ${SEED}\n`);

@@ -1,3 +1,4 @@
+import { allChanged, type ContractChanges, changesBy } from '../contract/contract-changes.ts';
 import {
   AWAITING_STATE,
   type ContractStatus,
@@ -28,6 +29,8 @@ interface ContractFacts {
   readonly snapshot: NumberedSnapshot | null;
   /** Where this state stands among all changes of all contracts. */
   readonly position: Position;
+  /** Since when each part of it has been as it is; all of it since its position where this is left out. */
+  readonly changes?: ContractChanges;
 }
 
 /** All that is known of a contract at one moment. What it says never changes: each change makes a new one. */
@@ -39,6 +42,7 @@ export class ContractState implements ContractFacts {
   readonly statusCode: ContractStatusCode | null;
   readonly snapshot: NumberedSnapshot | null;
   readonly position: Position;
+  readonly changes: ContractChanges;
   /** What renderers have made of this state, each under a number of its own. It goes with the state. */
   renderings: Map<number, unknown> | undefined = undefined;
   /** How much that is. */
@@ -56,6 +60,7 @@ export class ContractState implements ContractFacts {
     this.statusCode = facts.statusCode;
     this.snapshot = facts.snapshot;
     this.position = facts.position;
+    this.changes = facts.changes ?? allChanged(facts.position.offset);
   }
 
   /** {@link ContractFacts.position} as clients are told it. */
@@ -85,13 +90,17 @@ export class ContractState implements ContractFacts {
   /** This state after a new snapshot: sections that it leaves out keep their last known value. */
   withSnapshot({ snapshot, sequence, position, stale }: NewState): ContractState {
     const status = stale === undefined ? 'LIVE' : 'STALE';
+    const known = withKnownSections(snapshot, this.snapshot);
+    const isStatusSame = status === this.status && (stale?.reason ?? null) === this.statusReason;
+    const changes = changesBy(this.changes, this.snapshot, known, position.offset);
     const facts: ContractFacts = {
       status,
       statusSinceMs: status === this.status ? this.statusSinceMs : snapshot.receivedAtMs,
       statusReason: stale?.reason ?? null,
       statusCode: stale?.code ?? null,
-      snapshot: { sequence, ...withKnownSections(snapshot, this.snapshot) },
+      snapshot: { sequence, ...known },
       position,
+      changes: isStatusSame ? changes : { ...changes, status: position.offset },
     };
     return new ContractState(this.key, facts, this.share);
   }
@@ -115,6 +124,11 @@ export class ContractState implements ContractFacts {
       statusCode,
       snapshot: this.snapshot,
       position,
+      changes: {
+        ...this.changes,
+        status: position.offset,
+        held: this.position === ORIGIN ? position.offset : this.changes.held,
+      },
     };
     return new ContractState(this.key, facts, this.share);
   }

@@ -31,13 +31,24 @@ export class AdmittedSubscription {
   take(quota: ConnectionQuota, resume?: string): SubscriptionPlace {
     const { contracts } = this.#who();
     const { keys: asked, initial, intervalMs, everyMs, changesOnly } = this.#asked;
+    const { readsSince } = this.#projection;
     const since = resume === undefined ? this.#asked.since : (readCursor(resume) ?? ORIGIN);
     const keys: ContractKey[] = [];
     const refusedKeys: ContractKey[] = [];
     for (const key of asked) (contracts.allow(key) ? keys : refusedKeys).push(key);
     quota.subscribe(keys, this.#projection);
     const all = this.#asked.all ? (key: ContractKey) => contracts.allow(key) : undefined;
-    const wish = { keys, all, refusedKeys, initial, intervalMs, everyMs, changesOnly, since };
+    const wish = {
+      keys,
+      all,
+      refusedKeys,
+      initial,
+      intervalMs,
+      everyMs,
+      changesOnly,
+      since,
+      readsSince,
+    };
     return new SubscriptionPlace(quota, wish, this.#projection);
   }
 }

@@ -37,21 +37,15 @@ export class AdmittedStatusUpdates {
 /** What a subscription has taken of its connection; its owner gives it back once, however it ends. */
 export class StatusPlace {
   readonly kind = 'status';
-  readonly updates: StatusUpdates;
-  readonly view: StatusView;
-  readonly who: () => Principal;
   #quota: ConnectionQuota | undefined;
 
   constructor(
     quota: ConnectionQuota,
-    updates: StatusUpdates,
-    view: StatusView,
-    who: () => Principal,
+    readonly updates: StatusUpdates,
+    readonly view: StatusView,
+    readonly who: () => Principal,
   ) {
     this.#quota = quota;
-    this.updates = updates;
-    this.view = view;
-    this.who = who;
   }
 
   /** Gives it back; harmless when repeated. */

@@ -19,6 +19,7 @@ export class Projection {
   readonly #renderer: number;
   readonly #usage: (isUsed: boolean) => void;
   readonly #steady: ((state: ContractState) => string) | undefined;
+  readonly #readsSince: (state: ContractState) => number;
   #lastRead: ContractState | undefined;
   #lastReads = '';
   #users = 0;
@@ -28,6 +29,7 @@ export class Projection {
    * @param rendered called for each state that is rendered
    * @param usage told of the first user and that the last one has gone
    * @param steady writes what counts as a change of a state, where that is less than the answer
+   * @param since since which offset that has been as it is
    */
   constructor(
     responseKey: string,
@@ -36,6 +38,7 @@ export class Projection {
     rendered: () => void,
     usage: (isUsed: boolean) => void = () => {},
     steady?: (state: ContractState) => string,
+    since: (state: ContractState) => number = ({ position }) => position.offset,
   ) {
     this.#responseKey = responseKey;
     this.#render = render;
@@ -44,6 +47,7 @@ export class Projection {
     this.#rendered = rendered;
     this.#usage = usage;
     this.#steady = steady;
+    this.#readsSince = since;
   }
 
   /** A subscription sees states through this, until it says {@link release}. */
@@ -88,6 +92,11 @@ export class Projection {
       this.#lastRead = state;
     }
     return this.#lastReads;
+  }
+
+  /** Since which offset at the latest the answer for a state has been as it is, but for what is no change. */
+  get readsSince(): (state: ContractState) => number {
+    return this.#readsSince;
   }
 
   /** The answer that tells of an error in a contract's place. */

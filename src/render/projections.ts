@@ -14,6 +14,7 @@ import { FieldTexts } from './field-texts.ts';
 import { withoutMarks } from './marks.ts';
 import { NotPlannable } from './plan.ts';
 import { Projection } from './projection.ts';
+import { readsSince } from './reads-since.ts';
 import { RenderedStates } from './rendered-states.ts';
 import {
   type ClientOperation,
@@ -100,6 +101,7 @@ export class Projections {
       () => this.#renderings++,
       (isUsed) => this.#noteUsage(selection, projection, isUsed),
       this.#steady(contract, fields, isBatch ? (state) => executed([state]) : answer),
+      readsSince(withoutMarks(fields)),
     ];
     const projection: Projection = isBatch
       ? new BatchProjection(parts, head, executed)

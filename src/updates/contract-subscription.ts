@@ -52,10 +52,14 @@ export abstract class ContractSubscription implements ContractSubscriber, Endabl
 
   /** Begins, in the order of change: may update and finish at once. */
   open(): void {
-    const { keys, all, initial, since, intervalMs } = this.wish;
+    const { keys, all, initial, since, intervalMs, changesOnly, readsSince } = this.wish;
     const resumed = since && Resumption.from(since, this.#hub.latest, intervalMs);
     const isTold = (state: ContractState) => {
-      if (since !== undefined) return !resumed?.has(state.position);
+      if (since !== undefined) {
+        const { epoch, offset } = state.position;
+        const changedAt = changesOnly ? readsSince?.(state) : undefined;
+        return !resumed?.has({ epoch, offset: changedAt ?? offset });
+      }
       // That a contract is INVALID is told even to those who leave out what is known now: for them
       // nothing else may ever come.
       return initial || state.status === 'INVALID';

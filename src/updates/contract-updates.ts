@@ -21,6 +21,8 @@ export interface UpdateWish {
   readonly everyMs?: number | undefined;
   /** Whether an update whose selection reads as the last one sent is left out. */
   readonly changesOnly: boolean;
+  /** Since which offset at the latest a state has read as it does, for `changesOnly`. */
+  readonly readsSince?: ((state: ContractState) => number) | undefined;
 }
 
 /** A contract that a subscriber may not see, in the place of its states. */

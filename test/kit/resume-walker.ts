@@ -40,13 +40,15 @@ export function readingOf({ id, status, statusCode, snapshot }: SeenState): stri
 export class ResumeWalker {
   readonly states = new Map<string, SeenState>();
   readonly faults: string[] = [];
-  connections = 0;
+  /** Connections that were broken after they had brought something. */
+  cuts = 0;
   told = 0;
   readonly #url: string;
   #last: string | undefined;
   /** What this connection has brought of each contract. */
   #brought = new Map<string, SeenState>();
   #since: string | undefined;
+  #epoch = '';
   #isStopped = false;
   #end: () => void = () => {};
 
@@ -60,11 +62,11 @@ export class ResumeWalker {
   /** Connects again and again. */
   async run(): Promise<void> {
     while (!this.#isStopped) {
-      this.connections++;
       this.#brought = new Map();
       this.#since = this.#last;
       if (this.wish.transport === 'events') await this.#readEvents();
       else await this.#readMessages();
+      if (this.#brought.size > 0) this.cuts++;
     }
   }
 
@@ -165,6 +167,13 @@ export class ResumeWalker {
 
   #see(state: SeenState): void {
     this.told++;
+    // In another epoch everything begins anew.
+    if (this.#epoch !== state.cursor.slice(0, 8)) {
+      if (this.#brought.size > 0) this.#fault(state, 'another epoch within a connection');
+      this.#epoch = state.cursor.slice(0, 8);
+      this.#since = undefined;
+      this.states.clear();
+    }
     const { pace, batches, changesOnly } = this.wish;
     const before = this.states.get(state.id);
     const here = this.#brought.get(state.id);

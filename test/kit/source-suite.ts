@@ -111,6 +111,22 @@ export function sourceSuite(
       expect(new Set(sink.positions.map(({ epoch }) => epoch)).size).toBe(1);
     });
 
+    test('gives positions of what happens elsewhere in the same order', async () => {
+      const { sink, source, carries, publish } = await started();
+      source.retain([A]);
+      await carries([A]);
+      const between: Position[] = [];
+      for (let price = 1; price <= 5; price++) {
+        publish(A, price);
+        await until(() => sink.states(A).length === price, 'it has come');
+        between.push(source.position(), source.position());
+      }
+      const offsets = [...sink.positions, ...between].map(({ offset }) => offset);
+      expect(new Set(offsets).size).toBe(offsets.length);
+      expect(between.at(-1)?.offset).toBe(Math.max(...offsets));
+      expect(new Set([...sink.positions, ...between].map(({ epoch }) => epoch)).size).toBe(1);
+    });
+
     test('says that a lost contract is STALE, and LIVE again only with its next state', async () => {
       const { sink, source, carries, publish, lose } = await started();
       source.retain([A, B]);
