@@ -5,6 +5,7 @@ import {
   execute,
   type GraphQLSchema,
 } from 'graphql';
+import type { Principal } from '../access/principal.ts';
 import type { RequestVariables } from '../documents/operation-request.ts';
 import type { Logger } from '../observability/log.ts';
 import type { SelectedField } from '../render/selection.ts';
@@ -52,12 +53,37 @@ export class AdmittedExecution {
   async answer(log: Logger): Promise<string | undefined> {
     const { queries, fields, isMutation } = this.#facts;
     if (isMutation) return undefined;
-    return queries.answer(fields, this.#args, (result) => clientResult(result, log));
+    return this.#asMayBeSeen(() =>
+      queries.answer(fields, this.#args, (result) => clientResult(result, log)),
+    );
   }
 
   /** graphql-js executes it. Never rejects for a client's fault. */
   async execute(): Promise<ExecutionResult> {
-    return execute({ ...this.#args, schema: this.#facts.schema });
+    const run = async () => execute({ ...this.#args, schema: this.#facts.schema });
+    return this.#facts.isMutation ? run() : this.#asMayBeSeen(run);
+  }
+
+  /**
+   * One field is read at once while another waits, and who asks may see less when all are answered: then they
+   * are read anew, for which nothing has to be waited any more.
+   */
+  async #asMayBeSeen<T>(run: () => Promise<T>): Promise<T> {
+    for (;;) {
+      const before = this.#principal;
+      const result = await run();
+      if (this.#principal === before) return result;
+    }
+  }
+
+  /** Who asks, as of now; another one where what they may see has changed. */
+  get #principal(): Principal | undefined {
+    try {
+      return this.#facts.context.principal;
+    } catch {
+      // They are not let in any more: each field says so by itself.
+      return undefined;
+    }
   }
 
   get #args(): Omit<ExecutionArgs, 'schema'> {

@@ -109,7 +109,10 @@ function textOf(
       continue;
     }
     const states = leftOut.get(key) ?? [];
-    const texts = states.map((state) => (state === null ? 'null' : write(state, context)));
+    // What was known at once may have changed while another field waited.
+    const texts = states.map((state) =>
+      state === null ? 'null' : write(context.hub.read(state.key) ?? state, context),
+    );
     text += Array.isArray(value) ? `[${texts.join(',')}]` : (texts[0] ?? 'null');
   }
   return `${text}}`;

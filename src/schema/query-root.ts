@@ -12,7 +12,6 @@ import {
   oneContractKey,
 } from './contract-arguments.ts';
 import { ContractType, NodeType } from './contract-type.ts';
-import type { GatewayContext } from './resolver-context.ts';
 import { GatewayStatusType } from './status-type.ts';
 
 const DEFAULT_WAIT_MS = 1_000;
@@ -23,16 +22,6 @@ const WAIT_DESCRIPTION =
 function knownState(hub: ContractHub, key: ContractKey): ContractState | undefined {
   const state = hub.read(key);
   return state !== undefined && isKnown(state) ? state : undefined;
-}
-
-/** @throws GraphQLError where it may not be seen */
-function readContract(
-  key: ContractKey,
-  waitMs: number,
-  { hub, principal, contracts }: GatewayContext,
-): ContractState | Promise<ContractState> {
-  if (!principal.contracts.allow(key)) throw forbiddenContract(key);
-  return knownState(hub, key) ?? contracts.load({ key, waitMs });
 }
 
 builder.queryType({
@@ -49,7 +38,9 @@ builder.queryType({
       resolve: (_root, { id }, context) => {
         const key = globalKey(String(id));
         if (key === undefined || contractTextFault(contractTextOf(key)) !== undefined) return null;
-        return readContract(key, DEFAULT_WAIT_MS, context);
+        if (!context.principal.contracts.allow(key)) throw forbiddenContract(key);
+        // Executed by graphql-js, field by field, so it is read with what is waited for.
+        return context.contracts.load({ key, waitMs: DEFAULT_WAIT_MS });
       },
     }),
     contract: t.field({
@@ -63,8 +54,11 @@ builder.queryType({
         waitMs: t.arg.int({ defaultValue: DEFAULT_WAIT_MS, description: WAIT_DESCRIPTION }),
       },
       resolve: (_root, { name, id, waitMs: givenWaitMs }, context) => {
+        const { hub, principal, contracts } = context;
         const key = oneContractKey(name, id);
-        return readContract(key, checkedWaitMs(givenWaitMs), context);
+        const waitMs = checkedWaitMs(givenWaitMs);
+        if (!principal.contracts.allow(key)) throw forbiddenContract(key);
+        return knownState(hub, key) ?? contracts.load({ key, waitMs });
       },
     }),
     contracts: t.field({
