@@ -39,15 +39,23 @@ async function rubbish(minutes: number): Promise<void> {
 }
 
 if (values.only === undefined) await rubbish(Number(values.minutes));
+let withstood = 0;
 for (const campaign of CAMPAIGNS) {
   const failed = await lead(campaign, {
     seed,
     ms: Number(values.seconds) * 1_000,
     isLong: true,
     ...(values.only !== undefined && { only: values.only }),
-    withstood: (figures) => say(figuresLine(figures)),
+    withstood: (figures) => {
+      withstood++;
+      say(figuresLine(figures));
+    },
   });
   for (const failure of failed) say(`FAILED  ${failure}`);
   failures.push(...failed);
+}
+if (withstood + failures.length === 0) {
+  say(`no attack has ${JSON.stringify(values.only)} in its name`);
+  process.exit(2);
 }
 process.exit(failures.length > 0 ? 1 : 0);

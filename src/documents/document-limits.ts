@@ -29,7 +29,7 @@ export const MOST_NAME_CHARACTERS = 256;
  * How often fields of equal response keys may be compared with each other: whether they can be merged is
  * found out pair by pair, at up to a microsecond for each.
  */
-const MOST_COMPARISONS = 40_000;
+const MOST_COMPARISONS = 20_000;
 
 /**
  * The error of a document with too many fields of equal response keys; `undefined` where it has not. Who allows

@@ -3,6 +3,7 @@ import {
   GraphQLError,
   type GraphQLSchema,
   NoSchemaIntrospectionCustomRule,
+  OverlappingFieldsCanBeMergedRule,
   parse,
   SingleFieldSubscriptionsRule,
   specifiedRules,
@@ -30,6 +31,14 @@ export type PreparedDocument =
   | { readonly document: DocumentNode; readonly errors?: never }
   | { readonly document?: never; readonly errors: readonly GraphQLError[] };
 
+/** Rules that are not asked with the others. */
+const RULES_ELSEWHERE: readonly ValidationRule[] = [
+  // Which root field a subscription has is known with its variables: admission counts them.
+  SingleFieldSubscriptionsRule,
+  // Compares every two fragments, also those that are not there: only a document without other faults is worth it.
+  OverlappingFieldsCanBeMergedRule,
+];
+
 /** What may be asked for as a document, and what has been: each is parsed and validated once. */
 export class Documents {
   readonly #schema: GraphQLSchema;
@@ -56,8 +65,7 @@ export class Documents {
     this.#limits = limits;
     this.#trusted = trusted;
     this.#rules = [
-      // Which root field a subscription has is known with its variables: admission counts them.
-      ...specifiedRules.filter((rule) => rule !== SingleFieldSubscriptionsRule),
+      ...specifiedRules.filter((rule) => !RULES_ELSEWHERE.includes(rule)),
       ...(limits.introspection ? [] : [NoSchemaIntrospectionCustomRule]),
       sizeRule(limits),
     ];
@@ -112,12 +120,12 @@ export class Documents {
     if (fault !== undefined) return { errors: [fault] };
     try {
       // «Did you mean» would tell the schema word by word.
-      const hideSuggestions = !this.#limits.introspection;
-      const errors = validate(this.#schema, document, this.#rules, {
-        hideSuggestions,
-        maxErrors: MOST_ERRORS,
-      });
-      return errors.length === 0 ? { document } : faulty('GRAPHQL_VALIDATION_FAILED', errors);
+      const options = { hideSuggestions: !this.#limits.introspection, maxErrors: MOST_ERRORS };
+      for (const rules of [this.#rules, [OverlappingFieldsCanBeMergedRule]]) {
+        const errors = validate(this.#schema, document, rules, options);
+        if (errors.length > 0) return faulty('GRAPHQL_VALIDATION_FAILED', errors);
+      }
+      return { document };
     } catch {
       return UNREADABLE;
     }

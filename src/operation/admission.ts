@@ -10,6 +10,7 @@ import {
 import { MOST_NAME_CHARACTERS } from '../documents/document-limits.ts';
 import type { Documents } from '../documents/documents.ts';
 import type { OperationRequest } from '../documents/operation-request.ts';
+import { PlannedQueries } from '../render/planned-query.ts';
 import type { Projections } from '../render/projections.ts';
 import { objectTypeOf, type SelectedField, selectedFields } from '../render/selection.ts';
 import { checkArguments } from '../schema/argument-check.ts';
@@ -28,14 +29,13 @@ import {
 } from './cost.ts';
 import { type Asker, type OperationGateway, operationContext } from './operation-context.ts';
 import { OperationRefused } from './operation-refused.ts';
-import { PlannedQueries } from './planned-query.ts';
 import { AdmittedStatusUpdates } from './status-subscription.ts';
 import { StatusUpdates } from './status-updates.ts';
 
 /** Variables are found fault with no more often than this. */
 const MOST_ERRORS = 10;
 /** So many fields of an operation may each name as many contracts as one may. */
-const MOST_LISTS = 20;
+const MOST_LISTS = 10;
 
 /** An operation that may be done. It has taken nothing yet. */
 export type AdmittedOperation = AdmittedExecution | AdmittedSubscription | AdmittedStatusUpdates;
@@ -98,8 +98,9 @@ export class Admission {
     if (ofSchema > MOST_INTROSPECTION_COST) {
       throw access.tooCostly(ofSchema, MOST_INTROSPECTION_COST);
     }
-    const named = namedContracts(fields);
-    const mostNamed = MOST_LISTS * access.limits.contractsPerSubscription;
+    const mostEach = access.limits.contractsPerSubscription;
+    const named = namedContracts(fields, mostEach);
+    const mostNamed = MOST_LISTS * mostEach;
     if (named > mostNamed) {
       const message = `expected an operation to name at most ${mostNamed} contracts, got ${named}`;
       throw access.exceeded('contracts_per_subscription', 'TOO_MANY_CONTRACTS', message, mostNamed);

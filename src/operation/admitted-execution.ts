@@ -8,10 +8,10 @@ import {
 import type { Principal } from '../access/principal.ts';
 import type { RequestVariables } from '../documents/operation-request.ts';
 import type { Logger } from '../observability/log.ts';
+import type { PlannedQueries } from '../render/planned-query.ts';
 import type { SelectedField } from '../render/selection.ts';
 import type { GatewayContext } from '../schema/resolver-context.ts';
 import { clientError } from './client-error.ts';
-import type { PlannedQueries } from './planned-query.ts';
 
 /** What an execution needs. */
 interface ExecutionFacts {
@@ -54,7 +54,7 @@ export class AdmittedExecution {
     const { queries, fields, isMutation } = this.#facts;
     if (isMutation) return undefined;
     return this.#asMayBeSeen(() =>
-      queries.answer(fields, this.#args, (result) => clientResult(result, log)),
+      queries.answer(fields, this.#args, (error) => clientError(error, log)),
     );
   }
 

@@ -27,11 +27,15 @@ export function operationCost(
   return cost;
 }
 
-/** How many contracts the lists of an operation name, each as often as it is named. */
-export function namedContracts(fields: readonly SelectedField[]): number {
+/**
+ * How many contracts the lists of an operation name, each as often as it is named. Lists of more than `mostEach`
+ * are refused by whoever executes them, before anything is looked up.
+ */
+export function namedContracts(fields: readonly SelectedField[], mostEach: number): number {
   return fields.reduce((sum, { args }) => {
     const { names, ids } = args as { names?: readonly string[]; ids?: readonly string[] };
-    return sum + (names?.length ?? 0) + (ids?.length ?? 0);
+    const named = (names?.length ?? 0) + (ids?.length ?? 0);
+    return named > mostEach ? sum : sum + named;
   }, 0);
 }
 

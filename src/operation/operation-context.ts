@@ -5,9 +5,9 @@ import type { DocumentLimits } from '../documents/document-limits.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Tracing } from '../observability/tracing.ts';
-import { contractLoader } from '../schema/loader.ts';
 import type { GatewayReport } from '../schema/report.ts';
 import type { GatewayContext, TokenRenewer } from '../schema/resolver-context.ts';
+import { contractLoader } from './contract-loader.ts';
 
 /** What operations need of the gateway. */
 export interface OperationGateway {

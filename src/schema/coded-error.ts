@@ -21,13 +21,16 @@ export type ErrorCode =
   /** A fault of ours, which is logged. */
   | 'INTERNAL_SERVER_ERROR';
 
-/** An error with a stable code that programs can tell it by. */
+/**
+ * An error with a stable code that programs can tell it by. It has no stack: it is no fault of ours, and one message
+ * may cause thousands.
+ */
 export function codedError(
   code: ErrorCode,
   message: string,
   extensions: Record<string, unknown> = {},
 ): GraphQLError {
-  return new GraphQLError(message, { extensions: { code, ...extensions } });
+  return withoutStack(() => new GraphQLError(message, { extensions: { code, ...extensions } }));
 }
 
 /**
@@ -39,10 +42,9 @@ export function placedError(
   extensions: GraphQLError['extensions'],
   place: Pick<GraphQLError, 'path' | 'locations'> | undefined,
 ): GraphQLError {
-  const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 0;
-  const error = new GraphQLError(message, { path: place?.path ?? null, extensions });
-  Error.stackTraceLimit = stackTraceLimit;
+  const error = withoutStack(
+    () => new GraphQLError(message, { path: place?.path ?? null, extensions }),
+  );
   if (place?.locations !== undefined) {
     Object.defineProperty(error, 'locations', { value: place.locations, enumerable: true });
   }
@@ -64,4 +66,14 @@ export function forbiddenContract(key: string): GraphQLError {
   return codedError('FORBIDDEN', `${key} is not among the contracts that you may see`, {
     contract: key,
   });
+}
+
+function withoutStack<T>(make: () => T): T {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return make();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }

@@ -46,11 +46,34 @@ export function contractKeys(lists: ContractLists, access: Access): (ContractKey
     const message = `expected at most ${most} contracts, got ${given}`;
     throw access.exceeded('contracts_per_subscription', 'TOO_MANY_CONTRACTS', message, most);
   }
-  return [
-    ...(names ?? []).map((name, place) => checkedKey('name', name, `names[${place}]`)),
-    ...(ids ?? []).map((id, place) => checkedId(String(id), `ids[${place}]`)),
-  ];
+  return [...(names ? KEYS_OF_NAMES.of(names) : []), ...(ids ? KEYS_OF_IDS.of(ids) : [])];
 }
+
+/** What a list comes to, remembered as long as there is the list: a variable may serve many fields. */
+class CheckedLists<T> {
+  readonly #keys = new WeakMap<readonly T[], (ContractKey | GraphQLError)[]>();
+  readonly #check: (item: T, place: number) => ContractKey | GraphQLError;
+
+  constructor(check: (item: T, place: number) => ContractKey | GraphQLError) {
+    this.#check = check;
+  }
+
+  of(list: readonly T[]): readonly (ContractKey | GraphQLError)[] {
+    let keys = this.#keys.get(list);
+    if (keys === undefined) {
+      keys = list.map(this.#check);
+      this.#keys.set(list, keys);
+    }
+    return keys;
+  }
+}
+
+const KEYS_OF_NAMES = new CheckedLists<string>((name, place) =>
+  checkedKey('name', name, `names[${place}]`),
+);
+const KEYS_OF_IDS = new CheckedLists<string | number>((id, place) =>
+  checkedId(String(id), `ids[${place}]`),
+);
 
 /**
  * The one contract of `name` or `id`.

@@ -1,3 +1,4 @@
+import type { GraphQLError } from 'graphql';
 import { type ContractKey, contractTextFault, contractTextOf, globalKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { ContractHub } from '../hub/hub.ts';
@@ -12,16 +13,49 @@ import {
   oneContractKey,
 } from './contract-arguments.ts';
 import { ContractType, NodeType } from './contract-type.ts';
+import type { GatewayContext } from './resolver-context.ts';
 import { GatewayStatusType } from './status-type.ts';
 
 const DEFAULT_WAIT_MS = 1_000;
 const WAIT_DESCRIPTION =
   'Milliseconds from when a contract was first asked of IME until its first state is no longer waited for; 0 to 30000.';
 
+/** What stands in a contract's place in a list. */
+type StateOrError = ContractState | Error;
+
 /** The state of a contract for which nothing has to be waited, nor asked. */
 function knownState(hub: ContractHub, key: ContractKey): ContractState | undefined {
   const state = hub.read(key);
   return state !== undefined && isKnown(state) ? state : undefined;
+}
+
+/**
+ * The states of a list of contracts, and the error of each that has none in its place, which graphql-js takes
+ * for thrown. A contract that is listed many times is looked up once, and what waits is one promise for the
+ * whole list: one for each place costs more than all the rest.
+ */
+function listedStates(
+  keys: readonly (ContractKey | GraphQLError)[],
+  waitMs: number,
+  { hub, principal, contracts }: GatewayContext,
+): readonly ContractState[] | Promise<readonly ContractState[]> {
+  const found = new Map<ContractKey, StateOrError>();
+  const missing = new Set<ContractKey>();
+  for (const key of keys) {
+    if (typeof key !== 'string' || found.has(key) || missing.has(key)) continue;
+    const known = principal.contracts.allow(key) ? knownState(hub, key) : forbiddenContract(key);
+    if (known === undefined) missing.add(key);
+    else found.set(key, known);
+  }
+  // The builder's types know of errors that are thrown only.
+  const listed = () =>
+    keys.map((key) => (typeof key === 'string' ? found.get(key) : key)) as ContractState[];
+  if (missing.size === 0) return listed();
+  const reads = Array.from(missing, (key) => ({ key, waitMs }));
+  return contracts.loadMany(reads).then((loaded) => {
+    for (const [at, { key }] of reads.entries()) found.set(key, loaded[at] as StateOrError);
+    return listed();
+  });
 }
 
 builder.queryType({
@@ -77,17 +111,13 @@ builder.queryType({
       },
       extensions: checkedBefore(checkedSearch),
       resolve: (_root, { names, ids, search, waitMs: givenWaitMs }, context) => {
-        const { hub, access, principal, contracts } = context;
+        const { hub, access, principal } = context;
         const waitMs = checkedWaitMs(givenWaitMs);
         if (!names && !ids) {
           const found = checkedSearch({ search });
           return hub.states(found).filter(({ key }) => principal.contracts.allow(key));
         }
-        return contractKeys({ names, ids }, access).map((key) => {
-          if (typeof key !== 'string') return Promise.reject(key);
-          if (!principal.contracts.allow(key)) return Promise.reject(forbiddenContract(key));
-          return knownState(hub, key) ?? contracts.load({ key, waitMs });
-        });
+        return listedStates(contractKeys({ names, ids }, access), waitMs, context);
       },
     }),
     status: t.field({

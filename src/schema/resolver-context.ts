@@ -1,10 +1,10 @@
 import type DataLoader from 'dataloader';
 import type { Access } from '../access/access.ts';
 import type { Principal } from '../access/principal.ts';
+import type { ContractKey } from '../contract/key.ts';
 import type { LocalTimeZone } from '../contract/local-time.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { ContractHub } from '../hub/hub.ts';
-import type { ContractRead } from './loader.ts';
 import type { GatewayReport } from './report.ts';
 
 /** A connection that outlives its token. */
@@ -15,6 +15,13 @@ export interface TokenRenewer {
    * @throws AccessRefused where it is not accepted; the last one then stays in force
    */
   renew(token: string): Promise<Principal>;
+}
+
+/** A wish for a contract's latest state. */
+export interface ContractRead {
+  readonly key: ContractKey;
+  /** How long to wait for the first state after the contract was first asked of IME, in milliseconds. */
+  readonly waitMs: number;
 }
 
 /** What resolvers work with. */

@@ -106,6 +106,11 @@ export class HeavyOperations {
           `query($n:[String!]){${roots(30, 'contracts(names:$n,waitMs:0){id}')}}`,
           { n: Array.from({ length: 499 }, (_, at) => `q${at % 90}`) },
         ),
+      ...['u', '\u0001'].map((start) => () => {
+        const names = Array.from({ length: 500 }, (_, at) => `${start}${at}`);
+        const lists = roots(10, 'contracts(names:$n,waitMs:0){id}');
+        return this.#query('errors in many lists', `query($n:[String!]){${lists}}`, { n: names });
+      }),
     ];
   }
 

@@ -2,6 +2,7 @@
  * A gateway in a process of its own, for attacks whose price is measured: `Attacked` starts it and asks it
  * by messages. Its settings come in the environment, as the gateway's own do.
  */
+import { parse } from 'graphql';
 import { startGateway } from '../../src/app/gateway.ts';
 import { readConfig } from '../../src/config/command-line.ts';
 import { createLog } from '../../src/observability/log.ts';
@@ -34,12 +35,13 @@ setInterval(() => {
 
 /** What has been used so far; the highest values are those since this was asked last. */
 function usage(collect: boolean): AttackedUsage {
-  const { user, system } = process.cpuUsage();
   const mostRss = Math.max(mostRssBytes, process.memoryUsage().rss);
   const mostBuffers = mostBufferBytes;
   const stallMs = worstStallMs;
   if (collect) globalThis.gc?.();
   const { rss, heapUsed, external } = process.memoryUsage();
+  // Behind the collection, which whoever is measured next has not caused.
+  const { user, system } = process.cpuUsage();
   mostRssBytes = rss;
   mostBufferBytes = external;
   worstStallMs = 0;
@@ -55,6 +57,19 @@ function usage(collect: boolean): AttackedUsage {
   };
 }
 
+/** CPU time of work that is always the same and like the gateway's own, in milliseconds: the least of a few. */
+function yardstickMs(): number {
+  const document = `{${'contracts(names:["a"]){id name} '.repeat(150)}}`;
+  let leastMs = Number.POSITIVE_INFINITY;
+  for (let time = 0; time < 3; time++) {
+    const before = process.cpuUsage();
+    for (let one = 0; one < 40; one++) JSON.stringify(parse(document, { noLocation: true }));
+    const { user, system } = process.cpuUsage(before);
+    leastMs = Math.min(leastMs, (user + system) / 1_000);
+  }
+  return leastMs;
+}
+
 function answer(value: AttackedAnswer): void {
   process.send?.(value);
 }
@@ -64,6 +79,9 @@ process.on('message', ({ number, ask, byMs }: AttackedQuestion) => {
     case 'usage':
     case 'live usage':
       answer({ number, usage: usage(ask === 'live usage') });
+      break;
+    case 'yardstick':
+      answer({ number, yardstickMs: yardstickMs() });
       break;
     case 'set clock':
       clockIsAheadByMs = byMs ?? 0;

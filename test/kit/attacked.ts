@@ -5,6 +5,8 @@ import type { GatewayReport } from '../../src/schema/report.ts';
 
 /** The heap that the gateway has, in MiB. */
 const HEAP_MB = 1_024;
+/** What the yardstick takes on an idle machine of 2026 with 2 cores, in milliseconds. */
+const YARDSTICK_MS = 40;
 const PROCESS = fileURLToPath(new URL('attacked-process.ts', import.meta.url));
 
 /** What a gateway under attack has used. */
@@ -25,7 +27,7 @@ export interface AttackedUsage {
 /** What the process is asked. */
 export interface AttackedQuestion {
   readonly number: number;
-  readonly ask: 'usage' | 'live usage' | 'set clock' | 'reload';
+  readonly ask: 'usage' | 'live usage' | 'yardstick' | 'set clock' | 'reload';
   /** For `set clock`: how far ahead of the true time it goes from now on, in milliseconds. */
   readonly byMs?: number | undefined;
 }
@@ -35,6 +37,7 @@ export interface AttackedAnswer {
   readonly url?: string;
   readonly number?: number;
   readonly usage?: AttackedUsage;
+  readonly yardstickMs?: number;
 }
 
 /** A gateway in a process of its own with a heap of 1 GiB. */
@@ -92,6 +95,16 @@ export class Attacked {
     const { usage } = await this.#ask(live ? 'live usage' : 'usage');
     if (usage === undefined) throw new Error(this.#end);
     return usage;
+  }
+
+  /**
+   * How slow its machine is now, and at least 1: what a piece of work takes that is always the same, to what it
+   * takes where the bounds of CPU time were measured.
+   */
+  async slowness(): Promise<number> {
+    const { yardstickMs } = await this.#ask('yardstick');
+    if (yardstickMs === undefined) throw new Error(this.#end);
+    return Math.max(1, yardstickMs / YARDSTICK_MS);
   }
 
   /** Sets the time of day of its machine. */

@@ -253,9 +253,8 @@ export const FLOODS: readonly Attack[] = [
         }
         counted.unreadRequest(ground, `{contract(name:"quiet1",waitMs:30000){y${at}:id}}`);
       });
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      // MAX_OPERATIONS_IN_FLIGHT_PER_PRINCIPAL.
-      if (waiting > 100) throw new Error(`${waiting} queries wait, at most 100`);
+      // MAX_OPERATIONS_IN_FLIGHT_PER_PRINCIPAL; none of them ends for 30 s by itself.
+      await ground.until('at most 100 queries wait', async () => waiting <= 100);
       return counted;
     },
   },
@@ -358,7 +357,10 @@ export const PAUSES: Attack = {
   },
 };
 
-/** Clients that take nothing of anything; the ground's CLIENT_STALL_MS is a second. */
+/** CLIENT_STALL_MS where clients rest, and longer than they do on a busy machine, or take nothing at all. */
+export const STALL_MS = 4_000;
+
+/** Clients that take nothing of anything; the ground's CLIENT_STALL_MS is {@link STALL_MS}. */
 export const TAKES_NOTHING: Attack = {
   name: 'clients that take nothing are cut',
   async run(ground) {
@@ -384,7 +386,7 @@ export const TAKES_NOTHING: Attack = {
       return (await cut()) - before >= 4;
     });
     // Who is cut is gone, and not cut again.
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await new Promise((resolve) => setTimeout(resolve, 1.5 * STALL_MS));
     const all = (await cut()) - before;
     if (all !== 4) throw new Error(`4 clients were cut ${all} times`);
     return counted;

@@ -5,14 +5,8 @@ import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import { readContracts } from '../hub/read.ts';
-import { forbiddenContract } from './coded-error.ts';
-
-/** A wish for a contract's latest state. */
-export interface ContractRead {
-  readonly key: ContractKey;
-  /** How long to wait for the first state after the contract was first asked of IME, in milliseconds. */
-  readonly waitMs: number;
-}
+import { forbiddenContract } from '../schema/coded-error.ts';
+import type { ContractRead } from '../schema/resolver-context.ts';
 
 /**
  * Reads contracts for one operation: all that its aliases and lists ask for becomes one read of the hub for
