@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Gateway } from '../src/app/gateway.ts';
-import { names, TestExchange, testGateway, until } from './kit/gateway.ts';
+import { names, pinnedMarket, type TestExchange, testGateway, until } from './kit/gateway.ts';
 import { CHROMIUM, CHROMIUM_ARGUMENTS, hasProgram } from './kit/programs.ts';
 
 const TSX = ['--import', 'tsx'];
@@ -35,13 +35,7 @@ class Example {
 }
 
 async function market(settings: Record<string, string> = {}): Promise<[TestExchange, Gateway]> {
-  const exchange = await new TestExchange().listen();
-  const gateway = await testGateway({
-    IME_URL: exchange.url,
-    IME_PINNED_NAMES: NAMES.join(','),
-    ...settings,
-  });
-  await exchange.carries(names(...NAMES));
+  const [exchange, gateway] = await pinnedMarket(NAMES, settings);
   for (const key of names(...NAMES)) exchange.publish(key, 100);
   return [exchange, gateway];
 }

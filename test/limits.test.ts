@@ -9,7 +9,7 @@ import { describe, expect, test } from 'vitest';
 import type { Gateway } from '../src/app/gateway.ts';
 import { type Answer, ask, Inbox, UPDATES, wsClient } from './kit/clients.ts';
 import { names, TestExchange, testGateway, until } from './kit/gateway.ts';
-import { RawClient } from './kit/raw.ts';
+import { oneOfAddress, RawClient } from './kit/raw.ts';
 import { bearer, JWT, token } from './kit/tokens.ts';
 
 const STATUS = '{ status { ready } }';
@@ -77,14 +77,7 @@ describe('connections', () => {
   });
 
   test('from one address are limited, by what a trusted proxy says', async () => {
-    const gateway = await testGateway({
-      ...JWT,
-      MAX_CONNECTIONS_PER_ADDRESS: '1',
-      TRUST_PROXY: 'loopback',
-    });
-    const shown = bearer(await token());
-    const from = (address: string) =>
-      new RawClient(gateway, { ...shown, 'x-forwarded-for': address }).init();
+    const from = await oneOfAddress();
     expect((await from('203.0.113.1')).closed).toBeUndefined();
     expect((await from('203.0.113.1')).closed?.code).toBe(4429);
     expect((await from('203.0.113.2')).closed).toBeUndefined();

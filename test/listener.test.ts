@@ -7,7 +7,7 @@ import { ClientAddresses } from '../src/listener/client-address.ts';
 import { HttpListener, type ListenerOptions } from '../src/listener/http-listener.ts';
 import { createLog } from '../src/observability/log.ts';
 import { testGateway, until } from './kit/gateway.ts';
-import { RawClient } from './kit/raw.ts';
+import { oneOfAddress, RawClient } from './kit/raw.ts';
 import { bearer, JWT, token } from './kit/tokens.ts';
 
 const AT_ONCE = 300;
@@ -230,14 +230,7 @@ describe('an address counts', () => {
   });
 
   test('the same for connections however a proxy writes it', async () => {
-    const gateway = await testGateway({
-      ...JWT,
-      MAX_CONNECTIONS_PER_ADDRESS: '1',
-      TRUST_PROXY: 'loopback',
-    });
-    const shown = bearer(await token());
-    const from = (address: string) =>
-      new RawClient(gateway, { ...shown, 'x-forwarded-for': address }).init();
+    const from = await oneOfAddress();
     expect((await from('203.0.113.1')).closed).toBeUndefined();
     for (const same of ['::ffff:203.0.113.1', '203.0.113.1:4711']) {
       expect((await from(same)).closed?.code).toBe(4429);

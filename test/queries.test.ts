@@ -189,6 +189,39 @@ describe('bad input', () => {
     expect(errors?.map(({ path }) => path)).toEqual([['contracts', 1]]);
   });
 
+  test('with faults in a list that many fields ask for says each of them in its place', async () => {
+    const gateway = await testGateway();
+    const given = ['Gold Bar DE05', '', 'a\u0007', ''];
+    const { data, errors } = await ask<Record<string, unknown[]>>(
+      gateway,
+      `query ($n: [String!]) {
+        a: contracts(names: $n, waitMs: 0) { id }
+        b: contracts(names: $n, waitMs: 0) { id }
+        c: contract(name: "", waitMs: 0) { id }
+      }`,
+      { n: given },
+    );
+    const list = [{ id: 'name:Gold Bar DE05' }, null, null, null];
+    expect(data).toEqual({ a: list, b: list, c: null });
+    const fault = (line: number, path: readonly (string | number)[], said: string) => ({
+      message: `${path.length > 1 ? `names[${path[1]}]` : 'name'}: ${said}`,
+      locations: [{ line, column: 9 }],
+      path,
+      extensions: {
+        code: 'BAD_USER_INPUT',
+        argument: path.length > 1 ? `names[${path[1]}]` : 'name',
+      },
+    });
+    const empty = 'expected at least 1 character, got an empty text';
+    const control = 'expected no control characters, got one';
+    const listed = (key: string, line: number) => [
+      fault(line, [key, 1], empty),
+      fault(line, [key, 2], control),
+      fault(line, [key, 3], empty),
+    ];
+    expect(errors).toEqual([fault(4, ['c'], empty), ...listed('a', 2), ...listed('b', 3)]);
+  });
+
   test('of ten thousand contracts is answered as TOO_MANY_CONTRACTS', async () => {
     const gateway = await testGateway();
     const many = Array.from({ length: 10_000 }, (_, place) => `n${place}`);

@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Gateway } from '../src/app/gateway.ts';
 import { ask, Inbox, sseClient, wsClient } from './kit/clients.ts';
 import { EventStream } from './kit/events.ts';
-import { names, TestExchange, testGateway, until } from './kit/gateway.ts';
+import { liveMarket, names, TestExchange, testGateway, until } from './kit/gateway.ts';
 import { RawClient } from './kit/raw.ts';
 
 const NAMES = ['A', 'B', 'C', 'D'];
@@ -20,19 +20,9 @@ const SELECTION = 'id cursor status snapshot { sequence aggregate { lastPrice } 
 const updates = (args: string, selection = SELECTION) =>
   `subscription { contractUpdates(names: ${JSON.stringify(NAMES)} ${args}) { ${selection} } }`;
 
-async function market(settings: Record<string, string> = {}): Promise<[TestExchange, Gateway]> {
-  const exchange = await new TestExchange().listen();
-  const gateway = await testGateway({
-    IME_URL: exchange.url,
-    IME_PINNED_NAMES: NAMES.join(','),
-    ...settings,
-  });
-  await exchange.carries(names(...NAMES));
-  // Not in the order of the names.
-  for (const name of ['C', 'A', 'D', 'B']) exchange.publish(`name:${name}`, 1);
-  await until(() => gateway.report().contracts.LIVE === NAMES.length, 'all are live');
-  return [exchange, gateway];
-}
+// Their first states do not come in the order of the names.
+const market = (settings: Record<string, string> = {}) =>
+  liveMarket(NAMES, ['C', 'A', 'D', 'B'], settings);
 
 const said = (inbox: { values: readonly Told[] }) =>
   inbox.values.map(

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { TestExchange, testGateway, until } from './kit/gateway.ts';
+import { ask } from './kit/clients.ts';
+import { liveMarket, until } from './kit/gateway.ts';
+import { keysOf, withKey, writeKeys } from './kit/keys.ts';
 import { RawClient } from './kit/raw.ts';
 import { bearer, JWT, token } from './kit/tokens.ts';
 
@@ -14,12 +16,8 @@ const QUERIES = [
 ];
 
 async function waitingClient(query: string) {
-  const market = await new TestExchange().listen();
-  const gateway = await testGateway({ ...JWT, IME_URL: market.url, IME_PINNED_NAMES: 'C' });
+  const [market, gateway] = await liveMarket(['C'], ['C'], JWT);
   const client = await new RawClient(gateway, bearer(await token())).init();
-  await market.carries(['name:C']);
-  market.publish('name:C', 1);
-  await until(() => gateway.report().contracts.LIVE === 1, 'C is known');
   client.subscribe('q', query);
   await until(() => gateway.report().contracts.PENDING === 1, 'it waits for the other');
   return { client, market };
@@ -35,6 +33,18 @@ describe('a query that waits', () => {
     const answer = JSON.stringify(client.of('q'));
     expect(answer).not.toContain('"id":"name:C"');
     expect(answer).toContain('"id":"name:quiet"');
+  });
+
+  test.each(QUERIES)('over HTTP, where its key is narrowed: %s', async (query) => {
+    const settings = keysOf({ reader: {} });
+    const [, gateway] = await liveMarket(['C'], ['C'], settings);
+    const answer = ask(gateway, query, undefined, withKey('reader'));
+    await until(() => gateway.report().contracts.PENDING === 1, 'it waits for the other');
+    writeKeys(settings.AUTH_KEYS_FILE, { reader: { contracts: ['name:quiet'] } });
+    gateway.reload();
+    const text = JSON.stringify(await answer);
+    expect(text).not.toContain('"id":"name:C"');
+    expect(text).toContain('"id":"name:quiet"');
   });
 
   test('tells the newest state of what was known before', async () => {

@@ -68,6 +68,37 @@ export class TestExchange {
   }
 }
 
+/**
+ * An exchange with a gateway that has pinned some of its contracts.
+ *
+ * @param pinned their names
+ */
+export async function pinnedMarket(
+  pinned: readonly string[],
+  settings: Partial<Record<keyof Config, string>> = {},
+): Promise<[TestExchange, Gateway]> {
+  const exchange = await new TestExchange().listen();
+  const gateway = await testGateway({
+    IME_URL: exchange.url,
+    IME_PINNED_NAMES: pinned.join(','),
+    ...settings,
+  });
+  await exchange.carries(names(...pinned));
+  return [exchange, gateway];
+}
+
+/** {@link pinnedMarket}, its contracts LIVE: their first states, each 1, came in an order of the test's own. */
+export async function liveMarket(
+  pinned: readonly string[],
+  published: readonly string[],
+  settings: Partial<Record<keyof Config, string>> = {},
+): Promise<[TestExchange, Gateway]> {
+  const [exchange, gateway] = await pinnedMarket(pinned, settings);
+  for (const key of names(...published)) exchange.publish(key, 1);
+  await until(() => gateway.report().contracts.LIVE === pinned.length, 'all are live');
+  return [exchange, gateway];
+}
+
 export function names(...texts: string[]): ContractKey[] {
   return texts.map((text) => contractKey('name', text));
 }

@@ -1,6 +1,8 @@
 import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Gateway } from '../../src/app/gateway.ts';
+import { testGateway } from './gateway.ts';
+import { bearer, JWT, token } from './tokens.ts';
 
 /** A message of graphql-transport-ws. */
 export interface ProtocolMessage {
@@ -95,4 +97,19 @@ export class RawClient {
       });
     }
   }
+}
+
+/**
+ * Comes to a gateway that lets in one connection of each address.
+ *
+ * @returns opens a connection from an address, as a trusted proxy writes it
+ */
+export async function oneOfAddress(): Promise<(address: string) => Promise<RawClient>> {
+  const gateway = await testGateway({
+    ...JWT,
+    MAX_CONNECTIONS_PER_ADDRESS: '1',
+    TRUST_PROXY: 'loopback',
+  });
+  const shown = bearer(await token());
+  return (address) => new RawClient(gateway, { ...shown, 'x-forwarded-for': address }).init();
 }
