@@ -9,7 +9,8 @@ import { describe, expect, test } from 'vitest';
 const FLOORS: readonly (readonly string[])[] = [
   ['.'],
   ['app'],
-  ['http', 'websocket', 'simulator', 'ime'],
+  ['http', 'websocket', 'relay', 'simulator', 'ime'],
+  ['connections'],
   ['pages', 'operation', 'listener', 'ime/refusals'],
   ['fanout', 'render', 'documents', 'updates', 'ime/pool'],
   ['schema', 'ime/sockets'],
@@ -32,6 +33,8 @@ const NEVER: Readonly<Record<string, readonly string[]>> = {
   schema: ['ime', 'config'],
   http: ['ime', 'websocket'],
   websocket: ['ime', 'http', 'config'],
+  connections: ['ime', 'config', 'listener', 'pages'],
+  relay: ['ime/pool', 'ime/sockets', 'ime/refusals', 'ime/credentials', 'config', 'pages'],
   render: ['ime', 'access', 'config'],
   simulator: ['hub', 'access', 'schema', 'operation', 'render', 'fanout', 'pages'],
 };

@@ -4,6 +4,7 @@ import type { Config } from '../config/command-line.ts';
 import { contractKey } from '../contract/key.ts';
 import { Documents } from '../documents/documents.ts';
 import { TrustedDocuments } from '../documents/trusted-documents.ts';
+import { FanOut } from '../fanout/fanout.ts';
 import { GraphqlEndpoint } from '../http/graphql-endpoint.ts';
 import { GatewayServer } from '../http/server.ts';
 import { ContractHub } from '../hub/hub.ts';
@@ -20,6 +21,7 @@ import { openTelemetry } from '../observability/tracing.ts';
 import { Admission } from '../operation/admission.ts';
 import { clientError } from '../operation/client-error.ts';
 import { sharedContext } from '../operation/operation-context.ts';
+import { RelayEndpoint } from '../relay/relay-endpoint.ts';
 import { Projections } from '../render/projections.ts';
 import type { GatewayReport } from '../schema/report.ts';
 import { schema } from '../schema/schema.ts';
@@ -134,6 +136,11 @@ export async function startGateway(
       contracts: hub.countByStatus(),
     };
   };
+  const slowReaders = {
+    bufferBytes: config.CLIENT_BUFFER_BYTES,
+    stallMs: config.CLIENT_STALL_MS,
+  };
+  const fanOut = new FanOut(slowReaders, (seconds) => metrics.flushed(seconds), log);
   const serverGateway = {
     hub,
     access,
@@ -151,7 +158,8 @@ export async function startGateway(
     maxCost: config.MAX_COST,
     origins: config.CORS_ORIGINS,
     compression: config.WS_COMPRESSION === 'on',
-    slowReaders: { bufferBytes: config.CLIENT_BUFFER_BYTES, stallMs: config.CLIENT_STALL_MS },
+    slowReaders,
+    fanOut,
     graphiql: config.GRAPHIQL === 'on',
     simulated: simulator !== undefined,
     exampleNames: (simulator?.busiestNames ?? config.IME_PINNED_NAMES).slice(0, EXAMPLES),
@@ -161,7 +169,6 @@ export async function startGateway(
       // What keeps some contracts from being served is said here too, though the gateway does its job.
       return { ready: reasons.length === 0, reasons, problems: source.report().problems };
     },
-    flushed: (seconds: number) => metrics.flushed(seconds),
     metrics: () => metrics.read(),
   };
   const projections = new Projections(
@@ -180,11 +187,12 @@ export async function startGateway(
     addresses,
   );
   const webSockets = new WebSocketEndpoint(serverGateway, admission);
-  const server = new GatewayServer(serverGateway, schema, endpoint, webSockets, addresses);
+  const relay = config.RELAY === 'on' ? new RelayEndpoint(serverGateway, admission) : undefined;
+  const server = new GatewayServer(serverGateway, schema, endpoint, webSockets, relay, addresses);
   const serverReport = (): ServerReport => {
-    const { counts } = webSockets;
+    const { counts } = fanOut;
     return {
-      webSockets: webSockets.size,
+      webSockets: webSockets.size + (relay?.size ?? 0),
       streams: endpoint.streams.open.size,
       fanOut: { ...counts, stalled: counts.stalled + endpoint.streams.stalled + server.cut },
       renderings: projections.renderings,
@@ -214,6 +222,7 @@ export async function startGateway(
   };
   const close = async (drainMs: number = config.DRAIN_MS) => {
     await server.close(drainMs);
+    fanOut.close();
     access.close();
     hub.close();
     source.close();

@@ -228,6 +228,11 @@ export const SETTINGS = {
     'off',
     'permessage-deflate towards clients: less traffic for more CPU.',
   ),
+  RELAY: setting(
+    oneOf(['off', 'on']),
+    'on',
+    "Whether IME's own two endpoints are served, for programs that were written for them.",
+  ),
   DRAIN_MS: setting(
     whole(0, DAY_MS),
     '5000',

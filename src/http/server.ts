@@ -37,11 +37,27 @@ export interface Upgrader {
   close(drainMs: number): Promise<void>;
 }
 
+/** Whoever takes over connections that ask to become WebSockets at paths of its own. */
+export interface PathUpgrader {
+  /** Whether a path is one of its own. */
+  serves(path: string): boolean;
+  upgrade(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    address: string,
+    path: string,
+  ): void;
+  /** Closes every connection so that its client comes back, spread over a time in milliseconds. */
+  close(drainMs: number): Promise<void>;
+}
+
 /** The gateway's one HTTP server: GraphQL on every transport, its pages, and what operators ask. */
 export class GatewayServer {
   readonly #gateway: ServerGateway;
   readonly #listener: HttpListener;
   readonly #webSockets: Upgrader;
+  readonly #relay: PathUpgrader | undefined;
   readonly #endpoint: GraphqlEndpoint;
   readonly #origins: Origins;
   readonly #addresses: ClientAddresses;
@@ -53,11 +69,13 @@ export class GatewayServer {
     schema: GraphQLSchema,
     endpoint: GraphqlEndpoint,
     webSockets: Upgrader,
+    relay: PathUpgrader | undefined,
     addresses: ClientAddresses,
   ) {
     this.#gateway = gateway;
     this.#endpoint = endpoint;
     this.#webSockets = webSockets;
+    this.#relay = relay;
     this.#addresses = addresses;
     this.#origins = new Origins(gateway.origins, addresses);
     this.#routes = routeTable(gateway, schema, {
@@ -106,6 +124,7 @@ export class GatewayServer {
     const streams = [...this.#endpoint.streams.open];
     await Promise.all([
       this.#webSockets.close(drainMs),
+      this.#relay?.close(drainMs),
       spreadOver(drainMs, streams, (response) => response.destroy()),
     ]);
     await this.#listener.close();
@@ -119,6 +138,11 @@ export class GatewayServer {
       // The server as a whole, of which nothing else can be asked. Source: RFC 9110, section 9.3.7.
       if (request.method === 'OPTIONS') response.writeHead(204, { allow: METHODS }).end();
       else sendJson(response, 400, { error: 'expected a path, got *, which is for OPTIONS' });
+      return;
+    }
+    if (this.#relay?.serves(path)) {
+      response.setHeader('upgrade', 'websocket');
+      sendJson(response, 426, { error: 'expected a WebSocket, as IME serves it here' });
       return;
     }
     const answer = this.#routes.get(path);
@@ -165,16 +189,19 @@ export class GatewayServer {
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const path = normalizeTarget(request);
     const { subprotocol } = this.#webSockets;
+    const relay = this.#relay?.serves(path) ? this.#relay : undefined;
     if (path === REMOVED_PATH) {
       refuseUpgrade(socket, 410, REMOVED);
     } else if (path !== GRAPHQL_PATH && this.#routes.has(path)) {
       refuseUpgrade(socket, 400, `There are no WebSockets here; they are at ${GRAPHQL_PATH}.`);
-    } else if (path !== GRAPHQL_PATH) {
+    } else if (path !== GRAPHQL_PATH && relay === undefined) {
       refuseUpgrade(socket, 404, `WebSockets are at ${GRAPHQL_PATH}.`);
     } else if (this.#draining) {
       refuseUpgrade(socket, 503, 'The gateway restarts.');
     } else if (!this.#origins.allow(request)) {
       refuseUpgrade(socket, 403, 'expected a page of this origin or of CORS_ORIGINS');
+    } else if (relay !== undefined) {
+      relay.upgrade(request, socket, head, this.#addresses.of(request), path);
     } else if (!offers(request, subprotocol)) {
       refuseUpgrade(socket, 400, `expected the subprotocol ${subprotocol}`);
     } else {

@@ -42,9 +42,7 @@ export class ContractHub implements ContractSink {
     this.clock = clock;
     this.#log = log;
     this.open = new OpenSubscriptions(log);
-    this.pace = new DueQueue(PACE_EVEN_MS, (error) => {
-      log.error({ error }, 'an update that was held back could not be told');
-    });
+    this.pace = new DueQueue(PACE_EVEN_MS, (error) => log.error({ error }, 'a held update failed'));
     this.#linger = new ExpiryQueue(
       lingerMs,
       (key) => this.#guard('a contract could not be let go', () => this.#drop([key])),
@@ -177,6 +175,11 @@ export class ContractHub implements ContractSink {
     return this.stateOf(key);
   }
 
+  /** Whether the source has said that a contract exists, or that it does not; false for one not held. */
+  isAnswered(key: ContractKey): boolean {
+    return this.#topics.get(key)?.isAnswered ?? false;
+  }
+
   /** When the source was asked for `key`, by the monotonic clock; `undefined` for one not held. */
   askedAtMs(key: ContractKey): number | undefined {
     return this.#topics.get(key)?.askedAtMs;
@@ -184,19 +187,16 @@ export class ContractHub implements ContractSink {
 
   /** The latest states of contracts that are held, but INVALID ones, in the order of asking. */
   states(search?: ContractSearch): ContractState[] {
-    const states: ContractState[] = [];
-    for (const { key, state } of this.#topics.values()) {
-      if (state.status !== 'INVALID' && search?.finds(key) !== false) states.push(state);
-    }
-    return states;
+    const all = Array.from(this.#topics.values(), ({ state }) => state);
+    return all.filter(({ key, status }) => status !== 'INVALID' && search?.finds(key) !== false);
   }
 
   /** How many of the contracts held have each status. */
   countByStatus(): Record<ContractStatus, number> {
-    const counts = Object.fromEntries(CONTRACT_STATUSES.map((status) => [status, 0]));
-    for (const { state } of this.#topics.values())
-      counts[state.status] = (counts[state.status] ?? 0) + 1;
-    return counts as Record<ContractStatus, number>;
+    const none = CONTRACT_STATUSES.map((status) => [status, 0]);
+    const counts = Object.fromEntries(none) as Record<ContractStatus, number>;
+    for (const { state } of this.#topics.values()) counts[state.status]++;
+    return counts;
   }
 
   state(key: ContractKey, state: NewState): void {
@@ -216,6 +216,7 @@ export class ContractHub implements ContractSink {
   }
 
   accepted(key: ContractKey): void {
+    this.#topics.get(key)?.accept();
     this.#observe((observer) => observer.answered(key));
   }
 

@@ -55,6 +55,7 @@ export class Topic {
   announcement: 'joining' | 'withheld' | 'announced' = 'joining';
   readonly #subscribers = new Set<ContractSubscriber>();
   #state: ContractState;
+  #isAccepted = false;
 
   /**
    * @param nowMs epoch milliseconds
@@ -72,6 +73,17 @@ export class Topic {
 
   get state(): ContractState {
     return this.#state;
+  }
+
+  /** Whether its source has said that it exists, or that it does not. */
+  get isAnswered(): boolean {
+    const { snapshot, status } = this.#state;
+    return this.#isAccepted || snapshot !== null || status === 'INVALID';
+  }
+
+  /** Its source says that it exists. */
+  accept(): void {
+    this.#isAccepted = true;
   }
 
   get subscriberCount(): number {

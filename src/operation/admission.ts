@@ -7,15 +7,17 @@ import {
   type OperationDefinitionNode,
   OperationTypeNode,
 } from 'graphql';
+import type { ContractKey } from '../contract/key.ts';
 import { MOST_NAME_CHARACTERS } from '../documents/document-limits.ts';
 import type { Documents } from '../documents/documents.ts';
 import type { OperationRequest } from '../documents/operation-request.ts';
 import { PlannedQueries } from '../render/planned-query.ts';
+import type { Projection } from '../render/projection.ts';
 import type { Projections } from '../render/projections.ts';
 import { objectTypeOf, type SelectedField, selectedFields } from '../render/selection.ts';
 import { checkArguments } from '../schema/argument-check.ts';
 import { badUserInput, codedError } from '../schema/coded-error.ts';
-import { askedUpdates } from '../schema/subscription-root.ts';
+import { askedMessages, askedUpdates } from '../schema/subscription-root.ts';
 import { AdmittedExecution } from './admitted-execution.ts';
 import { AdmittedSubscription } from './admitted-subscription.ts';
 import { AnswerBudget } from './answer-budget.ts';
@@ -126,6 +128,30 @@ export class Admission {
     const asked = askedUpdates(root.fieldName, root.args, access);
     const projection = this.#projections.of(client, root);
     return new AdmittedSubscription(asked, projection, asker.who);
+  }
+
+  /**
+   * Admits a reader of IME's own messages, as a subscription to the same contracts would be.
+   *
+   * @param keys distinct contracts
+   * @param initial whether to begin with what is known now
+   * @throws GraphQLError, LimitExceeded, AccessRefused: `clientErrors` says each to a client
+   */
+  admitMessages(
+    asker: Asker,
+    keys: readonly ContractKey[],
+    initial: boolean,
+  ): AdmittedSubscription {
+    const { access, log } = this.#gateway;
+    const { transport, requestId } = asker;
+    log.debug({ transport, requestId, principal: asker.who().id }, 'messages are asked for');
+    const asked = askedMessages(keys, initial, access);
+    return new AdmittedSubscription(asked, this.#projections.messages, asker.who);
+  }
+
+  /** {@link Projections.messages} */
+  get messages(): Projection {
+    return this.#projections.messages;
   }
 
   /** {@link Documents.edition} */

@@ -46,6 +46,13 @@ export class Projections {
     sizeCalculation: (_projection, selection) => selection.length,
   });
   #renderings = 0;
+  /** IME's own message of each state, byte for byte. */
+  readonly messages = new Projection(
+    'message',
+    ({ snapshot }) => snapshot?.raw ?? '',
+    this.#payloads,
+    () => this.#renderings++,
+  );
 
   /**
    * @param toldError what clients are told of something that was thrown

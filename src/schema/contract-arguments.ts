@@ -40,13 +40,16 @@ export function contractKeys(lists: ContractLists, access: Access): (ContractKey
   if (names?.length === 0)
     throw badUserInput('names', 'expected at least one name, got an empty list');
   if (ids?.length === 0) throw badUserInput('ids', 'expected at least one ID, got an empty list');
-  const given = (names?.length ?? 0) + (ids?.length ?? 0);
-  const most = access.limits.contractsPerSubscription;
-  if (given > most) {
-    const message = `expected at most ${most} contracts, got ${given}`;
-    throw access.exceeded('contracts_per_subscription', 'TOO_MANY_CONTRACTS', message, most);
-  }
+  checkedCount((names?.length ?? 0) + (ids?.length ?? 0), access);
   return [...(names ? KEYS_OF_NAMES.of(names) : []), ...(ids ? KEYS_OF_IDS.of(ids) : [])];
+}
+
+/** @throws LimitExceeded where so many contracts are too many for one subscription, or one field */
+export function checkedCount(given: number, access: Access): void {
+  const most = access.limits.contractsPerSubscription;
+  if (given <= most) return;
+  const message = `expected at most ${most} contracts, got ${given}`;
+  throw access.exceeded('contracts_per_subscription', 'TOO_MANY_CONTRACTS', message, most);
 }
 
 /** What a list comes to, remembered as long as there is the list: a variable may serve many fields. */

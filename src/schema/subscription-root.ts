@@ -1,11 +1,12 @@
 import type { Access } from '../access/access.ts';
-import type { ContractKey } from '../contract/key.ts';
+import { type ContractKey, contractTextFault, contractTextOf } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { Position } from '../hub/position.ts';
 import { builder } from './builder.ts';
 import { badUserInput, codedError } from './coded-error.ts';
 import {
   type ContractLists,
+  checkedCount,
   checkedEveryMs,
   checkedIntervalMs,
   checkedSince,
@@ -65,6 +66,28 @@ export function askedUpdates(
     changesOnly: args.changesOnly ?? false,
     since: checkedSince(args.since),
   };
+}
+
+/**
+ * What asking for IME's own messages of contracts comes to.
+ *
+ * @param keys distinct contracts
+ * @throws GraphQLError where there are none, or one cannot be asked for
+ * @throws LimitExceeded where there are too many
+ */
+export function askedMessages(
+  keys: readonly ContractKey[],
+  initial: boolean,
+  access: Access,
+): AskedUpdates {
+  checkedCount(keys.length, access);
+  for (const key of keys) {
+    const fault = contractTextFault(contractTextOf(key));
+    if (fault !== undefined) throw badUserInput('contract', fault);
+  }
+  if (keys.length === 0) throw badUserInput('contract', 'expected at least one contract, got none');
+  const asItComes = { intervalMs: 0, everyMs: undefined, changesOnly: false, since: undefined };
+  return { keys, all: false, initial, ...asItComes };
 }
 
 function distinctKeys(args: UpdatesArguments, access: Access): ContractKey[] {

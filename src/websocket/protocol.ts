@@ -1,5 +1,6 @@
 import { CloseCode, MessageType, type SubscribeMessage, validateMessage } from 'graphql-ws';
 import { tokenOfInit, tokenOfOperation } from '../access/shown-token.ts';
+import { LIMIT_EXCEEDED } from '../connections/connection-identity.ts';
 import { MOST_NAME_CHARACTERS } from '../documents/document-limits.ts';
 import { readOperationRequest } from '../documents/operation-request.ts';
 import { parseExactJson } from '../lib/exact-json.ts';
@@ -8,7 +9,6 @@ import type { Admission } from '../operation/admission.ts';
 import { clientErrors } from '../operation/client-error.ts';
 import type { OperationGateway } from '../operation/operation-context.ts';
 import type { ClientSocket } from './client-socket.ts';
-import { LIMIT_EXCEEDED } from './connection-identity.ts';
 import { SocketAsker, SocketOperation } from './socket-operation.ts';
 import { SocketStatus } from './socket-status.ts';
 import { SocketSubscription } from './socket-subscription.ts';

@@ -1,10 +1,10 @@
 import type { GraphQLError } from 'graphql';
+import type { ConnectionIdentity } from '../connections/connection-identity.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Span } from '../observability/tracing.ts';
 import { type AdmittedExecution, clientResult } from '../operation/admitted-execution.ts';
 import type { Asker } from '../operation/operation-context.ts';
 import type { ClientOperation, ClientSocket } from './client-socket.ts';
-import type { ConnectionIdentity } from './connection-identity.ts';
 
 /**
  * An operation while it is being admitted, and a query or a mutation until it is answered. It belongs to its

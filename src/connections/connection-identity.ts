@@ -9,12 +9,10 @@ import type { RefusalLog } from '../operation/refusal-log.ts';
 import { codedError } from '../schema/coded-error.ts';
 import type { TokenRenewer } from '../schema/resolver-context.ts';
 
-/** The close code of a token that is refused or has expired. */
-const FORBIDDEN = 4403;
 /** The close code of a limit. */
 export const LIMIT_EXCEEDED = 4429;
 /** The close code of a gateway that cannot say now: clients come back on it. */
-const TRY_AGAIN_LATER = 1013;
+export const TRY_AGAIN_LATER = 1013;
 /** The connection, as far as its access concerns it. */
 export interface AccessedClient {
   readonly OPEN: number;
@@ -34,11 +32,15 @@ export class ConnectionIdentity implements TokenRenewer {
   readonly #client: AccessedClient;
   readonly #log: Logger;
   readonly #refusals: RefusalLog;
+  readonly #refusedCode: number;
   #forget: (() => void) | undefined;
   /** Tokens are looked at one after the other: two at once could both be taken for the first. */
   #looking: Promise<unknown> | undefined;
 
-  /** @param number what tells the connection from all others */
+  /**
+   * @param number what tells the connection from all others
+   * @param refusedCode the close code of a token that is refused or has expired
+   */
   constructor(
     access: Access,
     quota: ConnectionQuota,
@@ -47,6 +49,7 @@ export class ConnectionIdentity implements TokenRenewer {
     number: number,
     log: Logger,
     refusals: RefusalLog,
+    refusedCode: number,
   ) {
     this.#access = access;
     this.quota = quota;
@@ -55,6 +58,7 @@ export class ConnectionIdentity implements TokenRenewer {
     this.#number = number;
     this.#log = log;
     this.#refusals = refusals;
+    this.#refusedCode = refusedCode;
   }
 
   /** What the log names the connection by. */
@@ -139,7 +143,7 @@ export class ConnectionIdentity implements TokenRenewer {
 
   #ended(end: SessionEnd): void {
     this.#log.info({ connectionId: this.id, principal: this.principal?.id }, end);
-    this.#client.close(FORBIDDEN, end);
+    this.#client.close(this.#refusedCode, end);
   }
 
   #refuse(error: unknown): void {
@@ -151,7 +155,7 @@ export class ConnectionIdentity implements TokenRenewer {
     if (error instanceof AccessUnavailable) {
       this.#client.close(TRY_AGAIN_LATER, 'Tokens cannot be checked now');
     } else {
-      this.#client.close(FORBIDDEN, (error as Error).message.slice(0, 100));
+      this.#client.close(this.#refusedCode, (error as Error).message.slice(0, 100));
     }
   }
 
