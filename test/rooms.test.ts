@@ -9,7 +9,7 @@ import { describe, expect, test } from 'vitest';
 const FLOORS: readonly (readonly string[])[] = [
   ['.'],
   ['app'],
-  ['http', 'websocket', 'relay', 'simulator', 'ime'],
+  ['http', 'websocket', 'relay', 'recording', 'simulator', 'ime'],
   ['connections'],
   ['pages', 'operation', 'listener', 'ime/refusals'],
   ['fanout', 'render', 'documents', 'updates', 'ime/pool'],
@@ -36,6 +36,7 @@ const NEVER: Readonly<Record<string, readonly string[]>> = {
   connections: ['ime', 'config', 'listener', 'pages'],
   relay: ['ime/pool', 'ime/sockets', 'ime/refusals', 'ime/credentials', 'config', 'pages'],
   render: ['ime', 'access', 'config'],
+  recording: ['access', 'config', 'ime/pool', 'ime/sockets', 'ime/refusals', 'ime/credentials'],
   simulator: ['hub', 'access', 'schema', 'operation', 'render', 'fanout', 'pages'],
 };
 const MOST_ROOM_LINES = 1_500;
