@@ -21,7 +21,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['lib'],
 ];
 /** Built for browsers: no part of the gateway. */
-const APART = ['board'];
+const APART = ['board', 'watch'];
 /** Where rooms know less than their floor would let them. */
 const NEVER: Readonly<Record<string, readonly string[]>> = {
   operation: ['fanout', 'ime', 'config'],
