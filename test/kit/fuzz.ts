@@ -188,6 +188,7 @@ export class Fuzz {
       'frames',
       'protocol',
       'document',
+      'relay',
     ] as const;
     const kind = this.#pick(kinds);
     this.report.attacks++;
@@ -242,6 +243,13 @@ export class Fuzz {
             ),
           ]),
         );
+      case 'relay':
+        return this.#raw(
+          Buffer.concat([
+            Buffer.from(this.#handshake(this.#relayTarget())),
+            ...this.#many(4, () => this.#frame(this.#bytes(this.#upTo(300)))),
+          ]),
+        );
     }
   }
 
@@ -285,8 +293,19 @@ export class Fuzz {
     return `${method} ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: ${type}\r\nAccept: ${accept}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
   }
 
-  #handshake(): string {
-    return `GET /graphql HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n\r\n`;
+  #handshake(target = '/graphql'): string {
+    return `GET ${target} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n\r\n`;
+  }
+
+  /** One of IME's endpoints with contracts that there are, that there are not, and that cannot be. */
+  #relayTarget(): string {
+    const space = this.#pick(['name', 'id', 'id/', '%6Eame', 'x']);
+    const parameters = this.#many(6, () => {
+      const name = this.#pick(['contract_name', 'contract_id', 'snapshot', 'strict', '']);
+      const value = this.#pick(['A', 'name:A', 'true', 'false', '%', String(this.#value(1))]);
+      return `${name}=${this.#random.chance(0.8) ? encodeURIComponent(value.toWellFormed()) : ''}`;
+    });
+    return `/data-engine/ime/live/data/websocket/contract/${space}?${parameters.join('&')}`;
   }
 
   #path(): string {
