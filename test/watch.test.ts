@@ -125,11 +125,14 @@ describe('npm run watch', () => {
   });
 
   test('whose reader has read enough ends', async () => {
-    const [, gateway] = await liveMarket(['A'], ['A']);
+    const [exchange, gateway] = await liveMarket(['A'], ['A']);
     const command = `"${process.execPath}" ${PROGRAM.join(' ')} A --url ${gateway.url} | head -1`;
     const piped = new Watching([command], '/bin/sh', ['-c']);
     await until(() => piped.output.includes('"lastTradePrice":"1"'), 'the first is read');
-    expect(piped.faults).toBe('');
+    const publishing = setInterval(() => exchange.publish('name:A', 2), 20);
+    onTestFinished(() => clearInterval(publishing));
+    await until(() => piped.ended !== undefined, 'it ends');
+    expect([piped.ended, piped.faults]).toEqual([0, '']);
   });
 
   test.skipIf(!hasProgram('script', SCRIPT))('draws a table in place in a terminal', async () => {
