@@ -17,7 +17,9 @@ const APART_MS = 30_000;
 const TAKE_MS = 30;
 const TAKE_SPREAD_MS = 120;
 /** Where nobody takes it, this is said. */
-const SAY_MS = 400;
+const SAY_MS = 300;
+/** Where Redis has come back empty, who held it is waited for so long: nobody else knows the states. */
+const FORMER_MS = 1_500;
 const LEAVE_MS = 500;
 const EPOCH_BYTES = 4;
 
@@ -34,12 +36,18 @@ export class Lease {
   readonly #link: RedisLink;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #doubted: () => void;
   #holder: Holder | undefined;
   #takes: { readonly heard: string[] } | undefined;
   #isClosed = false;
+  /** Whether Redis has said over this connection that the lease is this gateway's. */
+  #isSure = false;
   #cancelTake: (() => void) | undefined;
+  /** Until then, by the monotonic clock, another gateway comes first. */
+  #patientUntilMs = 0;
   #cancelApart: (() => void) | undefined;
 
+  /** @param doubted told where Redis takes nothing from this gateway any more: it is to be asked who holds the lease */
   constructor(
     id: string,
     role: 'any' | 'edge',
@@ -47,6 +55,7 @@ export class Lease {
     link: RedisLink,
     clock: Clock,
     log: Logger,
+    doubted: () => void,
   ) {
     this.#id = id;
     this.#role = role;
@@ -54,6 +63,7 @@ export class Lease {
     this.#link = link;
     this.#clock = clock;
     this.#log = log;
+    this.#doubted = doubted;
   }
 
   /** The channels that whoever may hold the upstream must hear. */
@@ -73,16 +83,21 @@ export class Lease {
     return this.#link.run('beat', this.#id, info, fresh, fence, LEASE_MS, LIFE_MS, token);
   }
 
-  /** Redis can be asked again. */
-  joined(beat: Beat): void {
+  /**
+   * Redis can be asked again.
+   *
+   * @param isEmptied whether it has lost what it knew
+   */
+  joined(beat: Beat, isEmptied: boolean): void {
+    if (isEmptied) this.#patientUntilMs = this.#clock.monotonicMs() + FORMER_MS;
     this.#cancelApart?.();
     this.#cancelApart = undefined;
-    if (beat.holds) this.#holder?.writeAgain();
     this.compare(beat);
   }
 
   /** Redis cannot be asked. */
   apart(): void {
+    this.#isSure = false;
     this.#cancelTake?.();
     if (this.#holder === undefined || this.#isClosed) return;
     this.#cancelApart ??= this.#clock.setTimeout(() => {
@@ -95,7 +110,8 @@ export class Lease {
   compare(beat: Beat): void {
     if (this.#isClosed) return;
     this.#cancelTake?.();
-    if (this.#holder !== undefined && beat.holds) {
+    if (this.#holder !== undefined && this.#isOwn(beat)) {
+      if (!this.#isSure) this.#writeAgain();
       this.#holder.compare(beat.members);
     } else if (beat.lease === '') {
       this.#takeIn(this.#holder === undefined ? this.#patienceMs() : 0);
@@ -103,6 +119,16 @@ export class Lease {
       this.#stepDown(`${beat.lease} holds it`);
       this.#takeIn(beat.leaseMs + this.#patienceMs());
     }
+  }
+
+  /** A look that was sent before the lease was taken has not renewed it. */
+  #isOwn(beat: Beat): boolean {
+    return beat.lease === this.#id && beat.fence === this.#holder?.fence;
+  }
+
+  #writeAgain(): void {
+    this.#isSure = true;
+    this.#holder?.writeAgain();
   }
 
   heardWish(text: string): void {
@@ -135,7 +161,9 @@ export class Lease {
   }
 
   #patienceMs(): number {
-    return (this.#role === 'any' ? TAKE_MS : SAY_MS) + Math.random() * TAKE_SPREAD_MS;
+    const leastMs = this.#role === 'any' ? TAKE_MS : SAY_MS;
+    const patientMs = Math.max(0, this.#patientUntilMs - this.#clock.monotonicMs());
+    return patientMs + leastMs + Math.random() * TAKE_SPREAD_MS;
   }
 
   #takeIn(ms: number): void {
@@ -164,6 +192,7 @@ export class Lease {
 
   #hold(takeover: Takeover): void {
     const { fence, wishes } = takeover;
+    this.#isSure = true;
     if (this.#holder !== undefined) {
       this.#log.warn({ fence }, 'holds the upstream again');
       this.#holder.retake(takeover);
@@ -172,7 +201,10 @@ export class Lease {
     this.#log.info({ fence, wishes: wishes.length }, 'holds the upstream of the cluster');
     const holder: Holder = new Holder(
       {
-        write: (force, args) => this.#link.run('write', force, ...args),
+        write: async (force, args) => {
+          // What is not written now is written once more when the lease is sure.
+          if (this.#isSure) await this.#link.run('write', force, ...args);
+        },
         writeFailed: (error) => this.#writeFailed(holder, error),
         readWishes: async (gateway) =>
           (await this.#link.run('wishes', gateway)) as readonly ContractKey[],
@@ -186,9 +218,12 @@ export class Lease {
 
   #writeFailed(holder: Holder, error: Error): void {
     if (holder !== this.#holder) return;
-    if (error.message.startsWith('FENCED')) this.#stepDown('another gateway has taken it');
+    if (error.message.startsWith('FENCED')) {
+      this.#isSure = false;
+      this.#doubted();
+    }
     // What did not arrive is written again over another connection.
-    else this.#link.fail(error.message);
+    else if (this.#isSure) this.#link.fail(error.message);
   }
 
   #stepDown(reason: string): void {

@@ -77,7 +77,9 @@ export class ClusterSource implements ContractSource {
       heard: (channel, text) => this.#heard(channel, text),
       broke: (reason) => this.#broke(reason),
     });
-    this.#lease = new Lease(this.#id, settings.role, start, this.#link, clock, log);
+    this.#lease = new Lease(this.#id, settings.role, start, this.#link, clock, log, () =>
+      this.#pulse.again(),
+    );
     this.#wishes = new WishSender(this.#id, this.#link, this.#told);
     this.#pulse = new Pulse(clock, {
       beat: (token) => this.#sendBeat(token),
@@ -189,13 +191,13 @@ export class ClusterSource implements ContractSource {
       const beat = await this.#pulse.now();
       if (isOver()) return;
       const wasLost = this.#told.isLost;
-      this.#told.beginReading(beat.epoch);
+      const isEmptied = this.#told.beginReading(beat.epoch);
       this.#told.found();
       await this.#wishes.registerAll(isOver);
       if (isOver()) return;
       this.#setState('joined');
       this.#wishes.open();
-      this.#lease.joined(beat);
+      this.#lease.joined(beat, isEmptied);
       const { epoch, lease } = beat;
       this.#log.info({ epoch, holder: lease, wasLost }, 'joined the cluster');
     } catch (error) {

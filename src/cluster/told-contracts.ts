@@ -123,8 +123,13 @@ export class ToldContracts {
     this.#contracts.delete(key);
   }
 
-  /** The connection is another one: nothing of what was heard before it follows on what comes now. */
-  beginReading(epoch: string): void {
+  /**
+   * The connection is another one: nothing of what was heard before it follows on what comes now.
+   *
+   * @returns whether Redis has lost what was heard before
+   */
+  beginReading(epoch: string): boolean {
+    const isEmptied = epoch !== this.#epoch && this.#epoch !== this.#ownEpoch;
     if (epoch !== this.#epoch) {
       this.#epoch = epoch;
       this.#last = 0;
@@ -132,6 +137,7 @@ export class ToldContracts {
     }
     this.#reading = [];
     for (const told of this.#contracts.values()) told.isRead = false;
+    return isEmptied;
   }
 
   /** Redis cannot be reached: nothing is known of any contract any more. */

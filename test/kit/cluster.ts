@@ -1,3 +1,4 @@
+import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import type { HeldSource } from '../../src/cluster/holder.ts';
 import { ClusterSource } from '../../src/cluster/source.ts';
@@ -6,6 +7,7 @@ import type { ContractSink } from '../../src/hub/source.ts';
 import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import { createLog } from '../../src/observability/log.ts';
 import { imeSource } from './ime-source.ts';
+import { RecordingSink } from './source-suite.ts';
 
 /** A cluster's source that asks an exchange, without a gateway around it. */
 export function clusterSource(
@@ -26,4 +28,23 @@ export function clusterSource(
     clock,
     log,
   );
+}
+
+/** A gateway's source in a cluster, and what it has told. */
+export interface Member {
+  readonly source: ClusterSource;
+  readonly sink: RecordingSink;
+}
+
+/** A member of a cluster that is there; closed with the test. */
+export async function startMember(
+  redisUrl: string,
+  imeUrl: string,
+  role: 'any' | 'edge' = 'any',
+): Promise<Member> {
+  const sink = new RecordingSink();
+  const source = clusterSource(redisUrl, imeUrl, sink, systemClock, role);
+  onTestFinished(() => source.close());
+  await source.check();
+  return { source, sink };
 }

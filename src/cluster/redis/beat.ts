@@ -26,8 +26,7 @@ export interface Beat {
   readonly lease: string;
   /** For how long yet, in milliseconds. */
   readonly leaseMs: number;
-  /** Whether this gateway has it, and may write. */
-  readonly holds: boolean;
+  /** What must be in force for whoever writes. */
   readonly fence: string;
   readonly members: readonly (Member & MemberInfo)[];
 }
@@ -41,7 +40,7 @@ const infoSchema = z.object({
 
 /** Reads what the script `beat` answers. */
 export function readBeat(reply: unknown): Beat {
-  const [epoch, offset, lease, leaseMs, holds, fence, ...rest] = reply as unknown[];
+  const [epoch, offset, lease, leaseMs, fence, ...rest] = reply as unknown[];
   const members: (Member & MemberInfo)[] = [];
   for (let at = 0; at + 2 < rest.length; at += 3) {
     const info = readInfo(String(rest[at + 1]));
@@ -52,7 +51,6 @@ export function readBeat(reply: unknown): Beat {
     offset: Number(offset),
     lease: String(lease),
     leaseMs: Number(leaseMs),
-    holds: holds === 1,
     fence: String(fence),
     members,
   };

@@ -49,6 +49,13 @@ export class Pulse {
     return this.#send();
   }
 
+  /** Sends a probe besides. */
+  again(): void {
+    this.#send().catch(() => {
+      // Whatever keeps it from being sent keeps it from coming back.
+    });
+  }
+
   heard(token: string): void {
     const sentAtMs = this.#sentAtMs.get(token);
     if (sentAtMs === undefined) return;
@@ -74,9 +81,7 @@ export class Pulse {
       this.#owner.silent(`a probe has not come back within ${SILENT_MS / 1_000} s`);
     }
     if (nowMs - this.#heardAtMs > LOST_MS) this.#owner.lost();
-    this.#send().catch(() => {
-      // Whatever keeps it from being sent keeps it from coming back.
-    });
+    this.again();
   }
 
   async #send(): Promise<Beat> {

@@ -15,7 +15,7 @@
  */
 
 /** Positions of changes are this far apart, so that a gateway has room between them for what only it tells. */
-export const OFFSET_STEP = 16;
+const OFFSET_STEP = 16;
 /** What is known of a contract that nobody wants any more, its numbers above all, is kept for so long. */
 const FORGET_MS = 7 * 86_400_000;
 /** IME's refusal of a contract that nobody wants any more is kept for so long. */
@@ -62,17 +62,15 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', P .. 'members', '-inf', nowMs)
   redis.call('HDEL', P .. 'infos', gone)
   redis.call('DEL', P .. 'wishes:' .. gone)
 end
-local holds = 0
 local lease = redis.call('GET', P .. 'lease')
 if fence ~= '' and redis.call('GET', P .. 'fence') == fence and (not lease or lease == id) then
   redis.call('SET', P .. 'lease', id, 'PX', leaseMs)
   lease = id
-  holds = 1
 end
 tell(P .. 'g:' .. id, 'P' .. probe)
 local reply = {
   redis.call('GET', P .. 'epoch'), redis.call('GET', P .. 'offset') or '0', lease or '',
-  redis.call('PTTL', P .. 'lease'), holds, redis.call('GET', P .. 'fence') or '',
+  redis.call('PTTL', P .. 'lease'), redis.call('GET', P .. 'fence') or '',
 }
 for _, one in ipairs(redis.call('ZRANGE', P .. 'members', 0, -1)) do
   reply[#reply + 1] = one
