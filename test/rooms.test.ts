@@ -13,7 +13,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['pages', 'operation', 'listener', 'ime/refusals'],
   ['fanout', 'render', 'documents', 'updates', 'ime/pool'],
   ['schema', 'ime/sockets', 'cluster/redis'],
-  ['ime/credentials'],
+  ['ime/credentials', 'schema/errors'],
   ['access', 'hub'],
   ['config', 'ime/protocol', 'access/usage'],
   ['contract', 'observability'],

@@ -3,7 +3,7 @@ import { CONTRACT_STATUSES, type ContractStatus } from '../contract/contract-sta
 import type { CredentialsSummary, SocketReport } from '../hub/source.ts';
 import { builder } from './builder.ts';
 import { ClusterStatusType } from './cluster-type.ts';
-import { codedError } from './coded-error.ts';
+import { codedError } from './errors/coded-error.ts';
 import type { GatewayReport, UpstreamMode, UpstreamSummary } from './report.ts';
 import type { GatewayContext } from './resolver-context.ts';
 

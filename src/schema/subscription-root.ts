@@ -3,7 +3,6 @@ import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { Position } from '../hub/position.ts';
 import { builder } from './builder.ts';
-import { badUserInput, codedError } from './coded-error.ts';
 import {
   type ContractLists,
   checkedEveryMs,
@@ -12,6 +11,7 @@ import {
   contractKeys,
 } from './contract-arguments.ts';
 import { ContractType } from './contract-type.ts';
+import { badUserInput, codedError } from './errors/coded-error.ts';
 import type { GatewayReport } from './report.ts';
 import { GatewayStatusType } from './status-type.ts';
 
