@@ -93,3 +93,68 @@ describe('settings', () => {
     );
   });
 });
+
+describe('REDIS_URL', () => {
+  const read = (url: string) => config([], { REDIS_URL: url }).REDIS_URL;
+
+  test.each([
+    ['redis://h', { kind: 'single', nodes: [{ host: 'h', port: 6379 }], tls: false, db: 0 }],
+    ['rediss://u:p%40w@h:1/3', { tls: true, username: 'u', password: 'p@w', db: 3 }],
+    [
+      'redis://:pw@[::1]:7',
+      { nodes: [{ host: '::1', port: 7 }], username: undefined, password: 'pw' },
+    ],
+    [
+      'redis://a:1,redis://b:2, c',
+      {
+        kind: 'cluster',
+        nodes: [
+          { host: 'a', port: 1 },
+          { host: 'b', port: 2 },
+          { host: 'c', port: 6379 },
+        ],
+      },
+    ],
+    [
+      'redis+sentinel://:pw@a,b:9/main/2',
+      {
+        kind: 'sentinel',
+        nodes: [
+          { host: 'a', port: 26379 },
+          { host: 'b', port: 9 },
+        ],
+        serviceName: 'main',
+        password: 'pw',
+        db: 2,
+      },
+    ],
+  ])('%s is read', (url, expected) => expect(read(url)).toMatchObject(expected));
+
+  test.each([
+    'h:6379',
+    'http://h',
+    'redis://',
+    'redis://h/x',
+    'redis://h?db=1',
+    'redis://a,b/1',
+    'redis://h:99999',
+    'redis+sentinel://a:1',
+    'redis+sentinel://a:1/main/2/3',
+  ])('%s is none', (url) => {
+    expect(faults([], { REDIS_URL: url })).toEqual([
+      expect.stringMatching(/^REDIS_URL: expected redis:.*, got something else$/),
+    ]);
+  });
+
+  test('is never shown, for a password may be in it', () => {
+    const secret = config([], { REDIS_URL: 'redis://:secret@h' });
+    expect(configText(SETTINGS, secret)).toContain('REDIS_URL=<redacted>');
+    expect(faults([], { REDIS_URL: 'redis://:secret@h/x' }).join()).not.toContain('secret');
+  });
+
+  test('is beside a prefix and a role', () => {
+    expect(config([])).toMatchObject({ REDIS_PREFIX: 'ime', CLUSTER_ROLE: 'any' });
+    expect(faults([], { REDIS_PREFIX: 'a{b}' })).toHaveLength(1);
+    expect(faults([], { CLUSTER_ROLE: 'boss' })).toHaveLength(1);
+  });
+});

@@ -1,37 +1,12 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { type Clock, systemClock } from '../src/lib/clock.ts';
+import { countingClock } from './kit/counting-clock.ts';
 import { names, snapshotOf, TEHRAN, TestExchange, until } from './kit/gateway.ts';
 import { imeSource } from './kit/ime-source.ts';
 import { ManualClock } from './kit/manual-clock.ts';
 import { ScriptedSource } from './kit/scripted-source.ts';
 import { RecordingSink, sourceSuite } from './kit/source-suite.ts';
-
-/** A clock that counts the timers which wait. */
-function countingClock(): Clock & { timers(): number } {
-  const waiting = new Set<object>();
-  const track = (arm: (done: () => void) => () => void) => {
-    const timer = {};
-    waiting.add(timer);
-    const cancel = arm(() => waiting.delete(timer));
-    return () => {
-      waiting.delete(timer);
-      cancel();
-    };
-  };
-  return {
-    ...systemClock,
-    timers: () => waiting.size,
-    setTimeout: (run, ms) =>
-      track((done) =>
-        systemClock.setTimeout(() => {
-          done();
-          run();
-        }, ms),
-      ),
-    setInterval: (run, ms) => track(() => systemClock.setInterval(run, ms)),
-  };
-}
 
 sourceSuite('IME', async (sink) => {
   const market = await new TestExchange().listen();

@@ -8,11 +8,7 @@ import { FanOut } from '../fanout/fanout.ts';
 import { GraphqlEndpoint } from '../http/graphql-endpoint.ts';
 import { GatewayServer } from '../http/server.ts';
 import { ContractHub } from '../hub/hub.ts';
-import type { ContractSource } from '../hub/source.ts';
-import { Authorization } from '../ime/credentials/authorization.ts';
 import { imeBaseUrl } from '../ime/protocol/endpoints.ts';
-import { Upstream } from '../ime/sockets/upstream.ts';
-import { ImeSource } from '../ime/source.ts';
 import { guardedClock, systemClock } from '../lib/clock.ts';
 import { ClientAddresses } from '../listener/client-address.ts';
 import type { Logger } from '../observability/log.ts';
@@ -28,7 +24,7 @@ import { schema } from '../schema/schema.ts';
 import { Simulator } from '../simulator/simulator.ts';
 import { WebSocketEndpoint } from '../websocket/websocket-endpoint.ts';
 import { createAccess } from './create-access.ts';
-import { createCredentials } from './create-credentials.ts';
+import { createSource } from './create-source.ts';
 import { Metrics, type ServerReport } from './metrics.ts';
 
 /** How often equal faults are logged, in milliseconds. */
@@ -90,26 +86,18 @@ export async function startGateway(
   const tracing = await openTelemetry(VERSION);
   const simulator = config.IME_URL === undefined ? embeddedSimulator(config) : undefined;
   const base = imeBaseUrl(config.IME_URL ?? (await simulator?.listen(0)) ?? '');
-  const credentials = createCredentials(config, base, clock, log);
-  const upstream = new Upstream(
-    {
-      base,
-      maxContractsPerSocket: config.IME_MAX_CONTRACTS_PER_SOCKET,
-      maxUrlBytes: config.IME_MAX_URL_BYTES,
-      pingIntervalMs: config.IME_PING_INTERVAL_MS,
-      pingTimeoutMs: config.IME_PING_TIMEOUT_MS,
-    },
-    credentials,
-    new Authorization(config.IME_AUTHORIZATION, log),
-    zone,
+  const { source, retryCredentials } = createSource(config, base, hub, {
+    clock,
     log,
     repeats,
-    { clock },
-  );
-  const source: ContractSource = new ImeSource(upstream, hub);
+    clients: () => {
+      const { webSockets, streams } = serverReport();
+      return webSockets + streams;
+    },
+  });
   hub.connect(source);
   const report = (): GatewayReport => {
-    const { sockets, problems, dials, counts, credentials: shown } = source.report();
+    const { sockets, problems, dials, counts, credentials, cluster = null } = source.report();
     const reasons = source.health();
     const { webSockets, streams } = serverReport();
     return {
@@ -123,7 +111,7 @@ export async function startGateway(
         mode: simulator === undefined ? 'IME' : 'SIMULATOR',
         url: simulator === undefined ? base.href : null,
         problems,
-        credentials: shown,
+        credentials,
         sockets,
         dials,
         messages: counts.messages,
@@ -131,6 +119,7 @@ export async function startGateway(
         duplicates: counts.duplicates,
         droppedFrames: Object.values(counts.droppedFrames).reduce((sum, count) => sum + count, 0),
       },
+      cluster,
       clients: webSockets + streams,
       subscriptions: hub.open.size,
       contracts: hub.countByStatus(),
@@ -211,7 +200,7 @@ export async function startGateway(
   });
   const reload = () => {
     log.info('reading files anew');
-    credentials.retry();
+    retryCredentials();
     access.reload();
     if (config.TRUSTED_DOCUMENTS === undefined) return;
     try {

@@ -124,6 +124,7 @@ export class Metrics {
       'outcome',
       () => report().credentials?.logins ?? {},
     );
+    this.#cluster();
     const counts = () => report().counts;
     this.#counter(
       'upstream_dials_total',
@@ -166,6 +167,30 @@ export class Metrics {
       'Frames that could not be used, by reason.',
       'reason',
       () => counts().droppedFrames,
+    );
+  }
+
+  #cluster(): void {
+    const cluster = () => this.#source.upstream().cluster;
+    if (cluster() === undefined) return;
+    this.#gauge('cluster_gateways', 'Gateways that share the upstream.', undefined, () => {
+      return cluster()?.gateways.length ?? 0;
+    });
+    this.#gauge('cluster_holder', '1 where this gateway holds the upstream.', undefined, () => {
+      const { gateway, holder } = cluster() ?? { gateway: '', holder: null };
+      return gateway === holder ? 1 : 0;
+    });
+    this.#gauge('cluster_redis_healthy', '1 while Redis can be reached.', undefined, () => {
+      return cluster()?.redisHealthy === true ? 1 : 0;
+    });
+    this.#gauge(
+      'cluster_redis_round_trip_seconds',
+      'Seconds that the last probe took through Redis and back; -1 while none comes back.',
+      undefined,
+      () => {
+        const ms = cluster()?.roundTripMs ?? null;
+        return ms === null ? -1 : ms / 1000;
+      },
     );
   }
 

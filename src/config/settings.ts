@@ -2,6 +2,7 @@ import { compile } from 'proxy-addr';
 import { contractTextFault } from '../contract/key.ts';
 import { LocalTimeZone } from '../contract/local-time.ts';
 import { LOG_LEVELS } from '../observability/log.ts';
+import { redisPrefix, redisUrl } from './redis-url.ts';
 import { list, oneOf, optional, readable, setting, text, whole } from './setting-kinds.ts';
 
 const DAY_MS = 86_400_000;
@@ -237,6 +238,21 @@ export const SETTINGS = {
     whole(0, DAY_MS),
     '5000',
     'Milliseconds over which connections are closed at a stop.',
+  ),
+  REDIS_URL: optional(
+    redisUrl,
+    'Redis through which gateways share one set of upstream sockets. Unset: this gateway stands alone.',
+    true,
+  ),
+  REDIS_PREFIX: setting(
+    redisPrefix,
+    'ime',
+    'Prefix of every key and channel in Redis: gateways with the same one are one cluster.',
+  ),
+  CLUSTER_ROLE: setting(
+    oneOf(['any', 'edge']),
+    'any',
+    'Whether this gateway may hold the upstream sockets of its cluster: edge never does.',
   ),
   LOG_LEVEL: setting(oneOf(LOG_LEVELS), 'info', 'Least level that is logged.'),
   SIMULATOR_RATE: setting(

@@ -6,7 +6,7 @@ import { AccessRefused, AccessUnavailable } from '../access/refused.ts';
 import type { SessionEnd } from '../access/session.ts';
 import type { Logger } from '../observability/log.ts';
 import type { RefusalLog } from '../operation/refusal-log.ts';
-import { codedError } from '../schema/coded-error.ts';
+import { codedError } from '../schema/errors/coded-error.ts';
 import type { TokenRenewer } from '../schema/resolver-context.ts';
 
 /** The close code of a limit. */

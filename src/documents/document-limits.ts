@@ -11,7 +11,7 @@ import {
   type ValidationRule,
   visit,
 } from 'graphql';
-import { codedError } from '../schema/coded-error.ts';
+import { codedError } from '../schema/errors/coded-error.ts';
 
 /** How large a document may be. */
 export interface DocumentLimits {

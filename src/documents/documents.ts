@@ -11,7 +11,7 @@ import {
   validate,
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
-import { codedError, type ErrorCode, placedError } from '../schema/coded-error.ts';
+import { codedError, type ErrorCode, placedError } from '../schema/errors/coded-error.ts';
 import { type DocumentLimits, longName, sizeRule, tooManyEqualFields } from './document-limits.ts';
 import type { OperationRequest } from './operation-request.ts';
 import { hashOf, type TrustedDocuments } from './trusted-documents.ts';

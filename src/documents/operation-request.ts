@@ -1,4 +1,4 @@
-import { codedError, type ErrorCode } from '../schema/coded-error.ts';
+import { codedError, type ErrorCode } from '../schema/errors/coded-error.ts';
 
 /** Variables as a client sent them. */
 export type RequestVariables = Readonly<Record<string, unknown>>;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type GraphQLError, type GraphQLSchema, parse, validate } from 'graphql';
 import { errorText, SettingFault } from '../access/refused.ts';
-import { codedError } from '../schema/coded-error.ts';
+import { codedError } from '../schema/errors/coded-error.ts';
 import type { OperationRequest } from './operation-request.ts';
 
 /**

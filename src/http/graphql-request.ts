@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { GraphQLError } from 'graphql';
 import { type OperationRequest, readOperationRequest } from '../documents/operation-request.ts';
 import { parseExactJson } from '../lib/exact-json.ts';
-import { codedError, type ErrorCode } from '../schema/coded-error.ts';
+import { codedError, type ErrorCode } from '../schema/errors/coded-error.ts';
 import { HttpFault } from './http-fault.ts';
 
 /** The methods that GraphQL is asked with, as headers list them. */

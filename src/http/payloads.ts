@@ -5,7 +5,7 @@ import type { SubscriptionPlace } from '../operation/admitted-subscription.ts';
 import type { StreamedResult } from '../operation/streamed-result.ts';
 import { BatchProjection } from '../render/batch-projection.ts';
 import type { Projection } from '../render/projection.ts';
-import { forbiddenContract } from '../schema/coded-error.ts';
+import { forbiddenContract } from '../schema/errors/coded-error.ts';
 import { Batch } from '../updates/batch.ts';
 import { subscribeToContracts } from '../updates/contract-subscription.ts';
 import type { ContractUpdate } from '../updates/contract-updates.ts';

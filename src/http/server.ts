@@ -8,7 +8,7 @@ import { spreadOver } from '../lib/spread-over.ts';
 import type { ClientAddresses } from '../listener/client-address.ts';
 import { HttpListener } from '../listener/http-listener.ts';
 import { SAFE_HEADERS } from '../pages/safe-headers.ts';
-import { codedError } from '../schema/coded-error.ts';
+import { codedError } from '../schema/errors/coded-error.ts';
 import { sendJson, sendRefusal } from './answers.ts';
 import type { GraphqlEndpoint, HttpGraphqlGateway } from './graphql-endpoint.ts';
 import { METHODS } from './graphql-request.ts';

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Session } from '../access/session.ts';
 import { ReadingWatch } from '../lib/reading-watch.ts';
 import type { StreamedResult } from '../operation/streamed-result.ts';
-import { codedError } from '../schema/coded-error.ts';
+import { codedError } from '../schema/errors/coded-error.ts';
 import type { StreamFormat } from './stream-formats.ts';
 
 const STALL_LOOK_MS = 1_000;

@@ -8,7 +8,7 @@ import type { Logger } from '../observability/log.ts';
 import type { ContractState } from './contract-state.ts';
 import { KeptShare } from './kept-share.ts';
 import { OpenSubscriptions } from './open-subscriptions.ts';
-import { ORIGIN, type Position } from './position.ts';
+import { laterOf, ORIGIN, type Position } from './position.ts';
 import { toLetGo } from './room.ts';
 import type { ContractSink, ContractSource, NewState, NewStatus } from './source.ts';
 import { type Broke, type ContractObserver, type ContractSubscriber, Topic } from './topic.ts';
@@ -102,9 +102,9 @@ export class ContractHub implements ContractSink {
     this.#watchers.delete(watcher);
   }
 
-  /** The position of the last change that was told. */
+  /** The position of the last change that was told, here or by another gateway. */
   get latest(): Position {
-    return this.#latest;
+    return this.#source?.latest?.() ?? this.#latest;
   }
 
   /** How many contracts are held. */
@@ -200,7 +200,7 @@ export class ContractHub implements ContractSink {
   }
 
   state(key: ContractKey, state: NewState): void {
-    this.#latest = state.position;
+    this.#latest = laterOf(this.#latest, state.position);
     const topic = this.#topics.get(key);
     if (topic === undefined) return;
     if (topic.state.snapshot === null) this.#observe((observer) => observer.answered(key));
@@ -208,7 +208,7 @@ export class ContractHub implements ContractSink {
   }
 
   status(key: ContractKey, { status, cause, position }: NewStatus): void {
-    this.#latest = position;
+    this.#latest = laterOf(this.#latest, position);
     const topic = this.#topics.get(key);
     if (status === 'INVALID') this.#observe((observer) => observer.refused(key));
     if (topic === undefined) return;
@@ -265,8 +265,9 @@ export class ContractHub implements ContractSink {
       this.#topics.delete(key);
       this.#observe((observer) => observer.dropped(key));
       if (topic?.announcement !== 'announced' || this.#source === undefined) continue;
-      this.#latest = this.#source.position();
-      this.#watchers.released(topic.state, this.#latest, this.clock.nowMs(), this.#broke);
+      const position = this.#source.position();
+      this.#latest = laterOf(this.#latest, position);
+      this.#watchers.released(topic.state, position, this.clock.nowMs(), this.#broke);
     }
     this.#share.divide(this.#topics.size);
     this.#source?.release(keys);

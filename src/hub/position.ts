@@ -62,6 +62,11 @@ export function paceOffset(ms: number): number {
   return Math.ceil(ms * 1_000);
 }
 
+/** The later of two positions; the second one where they cannot be compared. */
+export function laterOf(one: Position, other: Position): Position {
+  return one.epoch === other.epoch && one.offset > other.offset ? one : other;
+}
+
 /** Orders states as they have changed. */
 export function byPosition(
   one: { readonly position: Position },

@@ -18,6 +18,11 @@ export interface ContractSource {
   release(keys: readonly ContractKey[]): void;
   /** The position of what happens here and now: beyond everything that was told before. */
   position(): Position;
+  /**
+   * The last position that anybody may have been told of, where others tell positions of the same epoch too:
+   * perhaps somewhat beyond it. Left out where what was told here is all there is.
+   */
+  latest?(): Position | undefined;
   /** Why it cannot do its job now, in words; empty where it can. */
   health(): readonly string[];
   /** {@link health}; where nothing is wanted, whether it could do its job is tried out. */
@@ -67,6 +72,33 @@ export interface SourceReport {
   readonly credentials: CredentialsSummary | null;
   /** What keeps contracts from being served, in words; empty while nothing does. */
   readonly problems: readonly string[];
+  /** Who shares it; left out for a source that nobody shares. */
+  readonly cluster?: ClusterReport;
+}
+
+/** Gateways that share one source, as one of them sees them. */
+export interface ClusterReport {
+  /** This gateway. */
+  readonly gateway: string;
+  /** Whether it may hold the source. */
+  readonly role: 'any' | 'edge';
+  /** The gateway that holds it; null where none does. */
+  readonly holder: string | null;
+  /** Of the positions that are told; null while the others cannot be reached. */
+  readonly epoch: string | null;
+  readonly gateways: readonly {
+    readonly id: string;
+    readonly role: 'any' | 'edge';
+    /** Connections of its clients. */
+    readonly clients: number;
+    /** Contracts that it wants. */
+    readonly wishes: number;
+  }[];
+  readonly redisHealthy: boolean;
+  /** What is wrong with Redis, in words; null while nothing is. */
+  readonly redisProblem: string | null;
+  /** How long the last probe took through Redis and back, in milliseconds; null while it does not come back. */
+  readonly roundTripMs: number | null;
 }
 
 /** The credentials of a source. Nothing secret is in it. */

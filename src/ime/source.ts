@@ -55,6 +55,12 @@ export class ImeSource implements ContractSource {
     for (const [pool, own] of this.#bySpace(keys)) pool.release(own);
   }
 
+  /** What others have found out of contracts that are not retained yet: what exists, and what is refused. */
+  learn(proven: readonly ContractKey[], refused: readonly ContractKey[]): void {
+    for (const [pool, own] of this.#bySpace(proven)) pool.feeds.learn(own, []);
+    for (const [pool, own] of this.#bySpace(refused)) pool.feeds.learn([], own);
+  }
+
   position(): Position {
     return this.#upstream.positions.next();
   }

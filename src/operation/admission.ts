@@ -16,7 +16,7 @@ import type { Projection } from '../render/projection.ts';
 import type { Projections } from '../render/projections.ts';
 import { objectTypeOf, type SelectedField, selectedFields } from '../render/selection.ts';
 import { checkArguments } from '../schema/argument-check.ts';
-import { badUserInput, codedError } from '../schema/coded-error.ts';
+import { badUserInput, codedError } from '../schema/errors/coded-error.ts';
 import { askedMessages, askedUpdates } from '../schema/subscription-root.ts';
 import { AdmittedExecution } from './admitted-execution.ts';
 import { AdmittedSubscription } from './admitted-subscription.ts';

@@ -2,7 +2,7 @@ import { GraphQLError } from 'graphql';
 import { LimitExceeded } from '../access/limit.ts';
 import { AccessRefused, AccessUnavailable } from '../access/refused.ts';
 import type { Logger } from '../observability/log.ts';
-import { codedError, type ErrorCode, placedError } from '../schema/coded-error.ts';
+import { codedError, type ErrorCode, placedError } from '../schema/errors/coded-error.ts';
 import { OperationRefused } from './operation-refused.ts';
 
 const OWN_FAULT = 'The gateway failed to answer this; its log says why.';

@@ -5,7 +5,7 @@ import type { ContractKey } from '../contract/key.ts';
 import type { ContractState } from '../hub/contract-state.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import { readContracts } from '../hub/read.ts';
-import { forbiddenContract } from '../schema/coded-error.ts';
+import { forbiddenContract } from '../schema/errors/coded-error.ts';
 import type { ContractRead } from '../schema/resolver-context.ts';
 
 /**

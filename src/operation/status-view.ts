@@ -12,10 +12,11 @@ export interface StatusAnswer {
 
 /** A report with all that changes although nothing has happened left out: how long, and how many messages. */
 export function steadyReport(report: GatewayReport): GatewayReport {
-  const { upstream } = report;
+  const { upstream, cluster } = report;
   return {
     ...report,
     uptimeSeconds: 0,
+    cluster: cluster && { ...cluster, roundTripMs: null },
     upstream: {
       ...upstream,
       messages: 0,

@@ -18,7 +18,7 @@ import {
   type SelectionSetNode,
   TypeMetaFieldDef,
 } from 'graphql';
-import { codedError } from '../schema/coded-error.ts';
+import { codedError } from '../schema/errors/coded-error.ts';
 
 /**
  * A selection with everything resolved that a client can write in different ways: fragments are spread,

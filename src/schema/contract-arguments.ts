@@ -11,7 +11,7 @@ import {
 } from '../contract/key.ts';
 import { ContractSearch } from '../contract/search.ts';
 import { type Position, readCursor } from '../hub/position.ts';
-import { badUserInput } from './coded-error.ts';
+import { badUserInput } from './errors/coded-error.ts';
 
 /** The most milliseconds that a query may wait for a first state. */
 const MAX_WAIT_MS = 30_000;

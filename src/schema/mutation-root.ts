@@ -1,6 +1,6 @@
 import type { Principal } from '../access/principal.ts';
 import { builder } from './builder.ts';
-import { badUserInput } from './coded-error.ts';
+import { badUserInput } from './errors/coded-error.ts';
 
 const AuthorizationType = builder.objectRef<Principal>('Authorization').implement({
   description: 'Who a connection is used by, and what they may.',

@@ -5,7 +5,6 @@ import type { ContractHub } from '../hub/hub.ts';
 import { isKnown } from '../hub/read.ts';
 import { checkedBefore } from './argument-check.ts';
 import { builder } from './builder.ts';
-import { forbiddenContract } from './coded-error.ts';
 import {
   checkedSearch,
   checkedWaitMs,
@@ -13,6 +12,7 @@ import {
   oneContractKey,
 } from './contract-arguments.ts';
 import { ContractType, NodeType } from './contract-type.ts';
+import { forbiddenContract } from './errors/coded-error.ts';
 import type { GatewayContext } from './resolver-context.ts';
 import { GatewayStatusType } from './status-type.ts';
 

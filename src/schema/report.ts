@@ -1,5 +1,5 @@
 import type { ContractStatus } from '../contract/contract-status.ts';
-import type { CredentialsSummary, SocketReport } from '../hub/source.ts';
+import type { ClusterReport, CredentialsSummary, SocketReport } from '../hub/source.ts';
 
 /** The gateway as an operator sees it: what the `status` field answers with. */
 export interface GatewayReport {
@@ -13,6 +13,8 @@ export interface GatewayReport {
   /** Why it is not ready, in words. */
   readonly reasons: readonly string[];
   readonly upstream: UpstreamSummary;
+  /** The gateways that share the upstream; null for one that stands alone. */
+  readonly cluster: ClusterReport | null;
   readonly clients: number;
   readonly subscriptions: number;
   readonly contracts: Readonly<Record<ContractStatus, number>>;

@@ -18,7 +18,7 @@ import type {
 import type { NumberedSnapshot } from '../hub/contract-state.ts';
 import { checkedBefore } from './argument-check.ts';
 import { builder } from './builder.ts';
-import { badUserInput } from './coded-error.ts';
+import { badUserInput } from './errors/coded-error.ts';
 
 const BestLimitType = builder.objectRef<BestLimit>('BestLimit').implement({
   description: 'One level of the order book.',

@@ -2,7 +2,8 @@ import { OPERATOR_SCOPE } from '../access/principal.ts';
 import { CONTRACT_STATUSES, type ContractStatus } from '../contract/contract-status.ts';
 import type { CredentialsSummary, SocketReport } from '../hub/source.ts';
 import { builder } from './builder.ts';
-import { codedError } from './coded-error.ts';
+import { ClusterStatusType } from './cluster-type.ts';
+import { codedError } from './errors/coded-error.ts';
 import type { GatewayReport, UpstreamMode, UpstreamSummary } from './report.ts';
 import type { GatewayContext } from './resolver-context.ts';
 
@@ -233,6 +234,12 @@ export const GatewayStatusType = builder.objectRef<GatewayReport>('GatewayStatus
       nullable: true,
       description: `The connection to IME. ${FOR_OPERATORS}`,
       resolve: forOperators(({ upstream }) => upstream),
+    }),
+    cluster: t.field({
+      type: ClusterStatusType,
+      nullable: true,
+      description: `The gateways that share IME with this one; null where it stands alone. ${FOR_OPERATORS}`,
+      resolve: forOperators(({ cluster }) => cluster),
     }),
     clients: t.int({
       nullable: true,

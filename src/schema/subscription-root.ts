@@ -3,7 +3,6 @@ import { type ContractKey, contractTextFault, contractTextOf } from '../contract
 import type { ContractState } from '../hub/contract-state.ts';
 import type { Position } from '../hub/position.ts';
 import { builder } from './builder.ts';
-import { badUserInput, codedError } from './coded-error.ts';
 import {
   type ContractLists,
   checkedCount,
@@ -13,6 +12,7 @@ import {
   contractKeys,
 } from './contract-arguments.ts';
 import { ContractType } from './contract-type.ts';
+import { badUserInput, codedError } from './errors/coded-error.ts';
 import type { GatewayReport } from './report.ts';
 import { GatewayStatusType } from './status-type.ts';
 

@@ -21,6 +21,8 @@ export abstract class ContractSubscription implements ContractSubscriber, Endabl
   /** Made with the first contract that is INVALID: most subscriptions never see one. */
   #invalid: Set<ContractKey> | undefined;
   #all: AllContracts | undefined;
+  /** What the client has already, and need not be told where it becomes known here only now. */
+  #resumed: Resumption | undefined;
   #isClosed = false;
 
   constructor(hub: ContractHub, wish: UpdateWish) {
@@ -54,6 +56,7 @@ export abstract class ContractSubscription implements ContractSubscriber, Endabl
   open(): void {
     const { keys, all, initial, since, intervalMs, changesOnly, readsSince } = this.wish;
     const resumed = since && Resumption.from(since, this.#hub.latest, intervalMs);
+    this.#resumed = resumed;
     const isTold = (state: ContractState) => {
       if (since !== undefined) {
         const { epoch, offset } = state.position;
@@ -91,7 +94,8 @@ export abstract class ContractSubscription implements ContractSubscriber, Endabl
   }
 
   contractChanged(state: ContractState, statusChanged: boolean): void {
-    this.#tell(state, statusChanged);
+    if (this.#resumed?.has(state.position)) this.#gate?.has(state);
+    else this.#tell(state, statusChanged);
     if (statusChanged) this.#noteInvalid(state);
   }
 

@@ -8,7 +8,7 @@ import type { Span } from '../observability/tracing.ts';
 import type { SubscriptionPlace } from '../operation/admitted-subscription.ts';
 import { BatchProjection } from '../render/batch-projection.ts';
 import type { Projection } from '../render/projection.ts';
-import { codedError, forbiddenContract } from '../schema/coded-error.ts';
+import { codedError, forbiddenContract } from '../schema/errors/coded-error.ts';
 import { ContractSubscription } from '../updates/contract-subscription.ts';
 import type { ClientOperation, ClientSocket } from './client-socket.ts';
 import { NextFrames, nextMessage, ownTextOf } from './next-frames.ts';

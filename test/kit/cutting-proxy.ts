@@ -9,12 +9,14 @@ export interface Fate {
   readonly slowForMs: number;
 }
 
-/** Stands between clients and a server, and cuts connections at any byte. */
+/** Stands between clients and a server, and cuts connections at any byte, or lets nothing through any more. */
 export class CuttingProxy {
   readonly #port: number;
   readonly #fate: () => Fate;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Whatever comes is taken and goes nowhere, as on a line that is cut: nobody is told. */
+  swallows = false;
 
   /**
    * @param port of the server
@@ -57,8 +59,11 @@ export class CuttingProxy {
         other.destroy();
       });
     }
-    client.on('data', (chunk) => server.write(chunk));
+    client.on('data', (chunk) => {
+      if (!this.swallows) server.write(chunk);
+    });
     server.on('data', (chunk) => {
+      if (this.swallows) return;
       if (chunk.length < leftBytes) {
         leftBytes -= chunk.length;
         client.write(chunk);

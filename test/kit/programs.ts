@@ -25,5 +25,8 @@ export const CHROMIUM_ARGUMENTS = [
   '--disable-sync',
 ];
 
+/** Debian's Redis. */
+export const REDIS_SERVER = '/usr/bin/redis-server';
+
 /** Debian's Python. */
 export const PYTHON = '/usr/bin/python3';

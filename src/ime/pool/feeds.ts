@@ -79,6 +79,16 @@ export class ContractFeeds {
     return true;
   }
 
+  /** Others have asked IME before: what is known of contracts that nobody here has wanted yet. */
+  learn(proven: readonly ContractKey[], refused: readonly ContractKey[]): void {
+    for (const key of proven) {
+      const feed = this.#feeds.get(key) ?? new ContractFeed(key);
+      feed.proven = true;
+      this.#feeds.set(key, feed);
+    }
+    for (const key of refused) this.invalid.convict(key, this.#upstream.clock.monotonicMs());
+  }
+
   /**
    * @param trouble why nothing can be asked of IME now
    * @param asker whom it is asked for; `undefined` for the gateway itself

@@ -1,5 +1,5 @@
 import { GraphQLError } from 'graphql';
-import type { LimitCode } from '../access/limit.ts';
+import type { LimitCode } from '../../access/limit.ts';
 
 /** `extensions.code` of errors: every error that a client is told has one. */
 export type ErrorCode =
