@@ -9,10 +9,10 @@ import { describe, expect, test } from 'vitest';
 const FLOORS: readonly (readonly string[])[] = [
   ['.'],
   ['app'],
-  ['http', 'websocket', 'simulator', 'ime'],
+  ['http', 'websocket', 'simulator', 'ime', 'workers', 'workers/places'],
   ['pages', 'operation', 'listener', 'ime/refusals'],
   ['fanout', 'render', 'documents', 'updates', 'ime/pool'],
-  ['schema', 'ime/sockets'],
+  ['schema', 'ime/sockets', 'workers/link'],
   ['ime/credentials'],
   ['access', 'hub'],
   ['config', 'ime/protocol', 'access/usage'],

@@ -19,7 +19,7 @@ export function createAccess(config: Config, hub: ContractHub, log: Logger): Acc
   const access = new Access(createAuthenticator(config, log), limitsOf(config), hub, (error) => {
     log.error({ error }, 'a client could not be told that its session is over');
   });
-  hub.observe(access.usages);
+  hub.observed.by(access.usages);
   return access;
 }
 

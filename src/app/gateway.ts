@@ -1,21 +1,13 @@
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import type { Config } from '../config/command-line.ts';
-import { contractKey } from '../contract/key.ts';
 import { Documents } from '../documents/documents.ts';
 import { TrustedDocuments } from '../documents/trusted-documents.ts';
 import { GraphqlEndpoint } from '../http/graphql-endpoint.ts';
 import { GatewayServer } from '../http/server.ts';
 import { ContractHub } from '../hub/hub.ts';
-import type { ContractSource } from '../hub/source.ts';
-import { Authorization } from '../ime/credentials/authorization.ts';
-import { imeBaseUrl } from '../ime/protocol/endpoints.ts';
-import { Upstream } from '../ime/sockets/upstream.ts';
-import { ImeSource } from '../ime/source.ts';
-import { guardedClock, systemClock } from '../lib/clock.ts';
 import { ClientAddresses } from '../listener/client-address.ts';
 import type { Logger } from '../observability/log.ts';
-import { RepeatLimit } from '../observability/repeat-limit.ts';
 import { openTelemetry } from '../observability/tracing.ts';
 import { Admission } from '../operation/admission.ts';
 import { clientError } from '../operation/client-error.ts';
@@ -23,14 +15,11 @@ import { sharedContext } from '../operation/operation-context.ts';
 import { Projections } from '../render/projections.ts';
 import type { GatewayReport } from '../schema/report.ts';
 import { schema } from '../schema/schema.ts';
-import { Simulator } from '../simulator/simulator.ts';
 import { WebSocketEndpoint } from '../websocket/websocket-endpoint.ts';
 import { createAccess } from './create-access.ts';
-import { createCredentials } from './create-credentials.ts';
 import { Metrics, type ServerReport } from './metrics.ts';
+import { type SourceOpener, sourceGround, sourceOpener } from './open-source.ts';
 
-/** How often equal faults are logged, in milliseconds. */
-const REPEAT_INTERVAL_MS = 10_000;
 /** How many contracts the first documents in GraphiQL name. */
 const EXAMPLES = 2;
 
@@ -60,6 +49,14 @@ export interface Gateway {
   close(drainMs?: number): Promise<void>;
 }
 
+/** What a gateway is put together from that is not as usual. */
+export interface GatewayParts {
+  /** How many lines of the log could not be written. */
+  readonly lostLines?: () => number;
+  /** Opens the source of its contracts; by default the one of the configuration. */
+  readonly openSource?: SourceOpener;
+}
+
 /**
  * Puts a gateway together from its configuration and starts it.
  *
@@ -69,42 +66,21 @@ export interface Gateway {
 export async function startGateway(
   config: Config,
   log: Logger,
-  { lostLines = () => 0 }: { readonly lostLines?: () => number } = {},
+  { lostLines = () => 0, openSource = sourceOpener(config) }: GatewayParts = {},
 ): Promise<Gateway> {
   const startedAtMs = Date.now();
   const runsSinceMs = performance.now();
   const zone = config.IME_TIME_ZONE;
-  const repeats = new RepeatLimit(REPEAT_INTERVAL_MS);
-  const clock = guardedClock(systemClock, (error) => {
-    const held = repeats.pass('timer');
-    if (held !== undefined) log.error({ error, held }, 'what a timer was to do has failed');
-  });
-  const hub = new ContractHub(config.IME_LINGER_MS, clock, log);
+  const ground = sourceGround(log);
+  const hub = new ContractHub(config.IME_LINGER_MS, ground.clock, log);
   const trustedDocuments =
     config.TRUSTED_DOCUMENTS === undefined
       ? undefined
       : TrustedDocuments.read(config.TRUSTED_DOCUMENTS, schema);
   const access = createAccess(config, hub, log);
   const tracing = await openTelemetry(VERSION);
-  const simulator = config.IME_URL === undefined ? embeddedSimulator(config) : undefined;
-  const base = imeBaseUrl(config.IME_URL ?? (await simulator?.listen(0)) ?? '');
-  const credentials = createCredentials(config, base, clock, log);
-  const upstream = new Upstream(
-    {
-      base,
-      maxContractsPerSocket: config.IME_MAX_CONTRACTS_PER_SOCKET,
-      maxUrlBytes: config.IME_MAX_URL_BYTES,
-      pingIntervalMs: config.IME_PING_INTERVAL_MS,
-      pingTimeoutMs: config.IME_PING_TIMEOUT_MS,
-    },
-    credentials,
-    new Authorization(config.IME_AUTHORIZATION, log),
-    zone,
-    log,
-    repeats,
-    { clock },
-  );
-  const source: ContractSource = new ImeSource(upstream, hub);
+  const opened = await openSource(hub, ground);
+  const { source, simulated } = opened;
   hub.connect(source);
   const report = (): GatewayReport => {
     const { sockets, problems, dials, counts, credentials: shown } = source.report();
@@ -114,12 +90,12 @@ export async function startGateway(
       version: VERSION,
       startedAtMs,
       uptimeSeconds: (performance.now() - runsSinceMs) / 1000,
-      simulated: simulator !== undefined,
+      simulated,
       ready: reasons.length === 0,
       reasons,
       upstream: {
-        mode: simulator === undefined ? 'IME' : 'SIMULATOR',
-        url: simulator === undefined ? base.href : null,
+        mode: simulated ? 'SIMULATOR' : 'IME',
+        url: simulated ? null : opened.url,
         problems,
         credentials: shown,
         sockets,
@@ -153,8 +129,8 @@ export async function startGateway(
     compression: config.WS_COMPRESSION === 'on',
     slowReaders: { bufferBytes: config.CLIENT_BUFFER_BYTES, stallMs: config.CLIENT_STALL_MS },
     graphiql: config.GRAPHIQL === 'on',
-    simulated: simulator !== undefined,
-    exampleNames: (simulator?.busiestNames ?? config.IME_PINNED_NAMES).slice(0, EXAMPLES),
+    simulated,
+    exampleNames: opened.exampleNames.slice(0, EXAMPLES),
     report,
     readiness: async () => {
       const reasons = await source.check();
@@ -203,7 +179,7 @@ export async function startGateway(
   });
   const reload = () => {
     log.info('reading files anew');
-    credentials.retry();
+    opened.reload();
     access.reload();
     if (config.TRUSTED_DOCUMENTS === undefined) return;
     try {
@@ -216,20 +192,15 @@ export async function startGateway(
     await server.close(drainMs);
     access.close();
     hub.close();
-    source.close();
-    await simulator?.close();
+    await opened.close();
   };
   try {
     const address = await server.listen(config.PORT, config.HOST);
-    hub.pin([
-      ...config.IME_PINNED_NAMES.map((name) => contractKey('name', name)),
-      ...config.IME_PINNED_IDS.map((id) => contractKey('id', id)),
-      ...(simulator?.keys ?? []),
-    ]);
+    hub.pin(opened.pinned);
     return {
       address,
       url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
-      upstreamUrl: base.href,
+      upstreamUrl: opened.url,
       report,
       reload,
       close,
@@ -238,14 +209,4 @@ export async function startGateway(
     await close();
     throw error;
   }
-}
-
-function embeddedSimulator(config: Config): Simulator {
-  return new Simulator({
-    seed: config.SIMULATOR_SEED,
-    updatesPerSecond: config.SIMULATOR_RATE,
-    token: config.IME_TOKEN,
-    refuse: 'after',
-    zone: config.IME_TIME_ZONE,
-  });
 }

@@ -29,6 +29,16 @@ export function readCursor(text: string): Position | undefined {
   return parts === null ? undefined : { epoch: parts[1] as string, offset: Number(parts[2]) };
 }
 
+/** The furthest position that was reached: what is told anew may be older than what was told last. */
+export class Reached {
+  position = ORIGIN;
+
+  to(position: Position): void {
+    const { epoch, offset } = this.position;
+    if (position.offset > offset || position.epoch !== epoch) this.position = position;
+  }
+}
+
 /** What a client has that shows a cursor: no log is kept, for each state has its own position. */
 export class Resumption {
   readonly #epoch: string;
