@@ -9,11 +9,11 @@ import { describe, expect, test } from 'vitest';
 const FLOORS: readonly (readonly string[])[] = [
   ['.'],
   ['app'],
-  ['http', 'websocket', 'simulator', 'ime', 'workers', 'workers/places'],
+  ['http', 'websocket', 'simulator', 'ime', 'workers', 'workers/places', 'workers/crew'],
   ['pages', 'operation', 'listener', 'ime/refusals'],
   ['fanout', 'render', 'documents', 'updates', 'ime/pool'],
   ['schema', 'ime/sockets', 'workers/link'],
-  ['ime/credentials'],
+  ['ime/credentials', 'access/tokens'],
   ['access', 'hub'],
   ['config', 'ime/protocol', 'access/usage'],
   ['contract', 'observability'],

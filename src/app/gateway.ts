@@ -16,6 +16,7 @@ import { Projections } from '../render/projections.ts';
 import type { GatewayReport } from '../schema/report.ts';
 import { schema } from '../schema/schema.ts';
 import { WebSocketEndpoint } from '../websocket/websocket-endpoint.ts';
+import type { Colleagues } from './colleagues.ts';
 import { createAccess } from './create-access.ts';
 import { Metrics, type ServerReport } from './metrics.ts';
 import { type SourceOpener, sourceGround, sourceOpener } from './open-source.ts';
@@ -30,23 +31,34 @@ export const VERSION = (
   }
 ).version;
 
-/** A gateway that runs. */
-export interface Gateway {
-  /** Where it listens. */
-  readonly address: AddressInfo;
+/** A gateway that runs, in one process or in several. */
+export interface RunningGateway {
   /** `http://host:port` of where it listens. */
   readonly url: string;
   /** The base of the service that it connects to. */
   readonly upstreamUrl: string;
-  report(): GatewayReport;
+  /** Whether all data is invented. */
+  readonly simulated: boolean;
   /** Reads every file that a setting names anew; no client is touched. */
   reload(): void;
+  /** Replaces its workers one after the other; one that has none leaves it out. */
+  roll?(): Promise<void>;
+  /** Ends its workers at once; one that has none leaves it out. */
+  kill?(): void;
   /**
    * Stops: clients are closed so that they come back, then the upstream. Nothing is left afterwards.
    *
    * @param drainMs over how long clients are closed, in milliseconds; by default DRAIN_MS
+   * @param handsOver whether another process listens in its place already: no request is refused then
    */
-  close(drainMs?: number): Promise<void>;
+  close(drainMs?: number, handsOver?: boolean): Promise<void>;
+}
+
+/** A gateway in this process. */
+export interface Gateway extends RunningGateway {
+  /** Where it listens. */
+  readonly address: AddressInfo;
+  report(): GatewayReport;
 }
 
 /** What a gateway is put together from that is not as usual. */
@@ -55,6 +67,8 @@ export interface GatewayParts {
   readonly lostLines?: () => number;
   /** Opens the source of its contracts; by default the one of the configuration. */
   readonly openSource?: SourceOpener;
+  /** The processes that it is one of; by default it is alone. */
+  readonly colleagues?: Colleagues;
 }
 
 /**
@@ -66,26 +80,30 @@ export interface GatewayParts {
 export async function startGateway(
   config: Config,
   log: Logger,
-  { lostLines = () => 0, openSource = sourceOpener(config) }: GatewayParts = {},
+  { lostLines = () => 0, openSource, colleagues }: GatewayParts = {},
 ): Promise<Gateway> {
-  const startedAtMs = Date.now();
-  const runsSinceMs = performance.now();
+  const startedAtMs = colleagues?.facts.startedAtMs ?? Date.now();
+  const runsSinceMs = performance.now() - (Date.now() - startedAtMs);
   const zone = config.IME_TIME_ZONE;
   const ground = sourceGround(log);
+  const open: SourceOpener =
+    openSource ??
+    (colleagues === undefined
+      ? sourceOpener(config)
+      : (sink, own) => colleagues.openSource(config, sink, own));
   const hub = new ContractHub(config.IME_LINGER_MS, ground.clock, log);
   const trustedDocuments =
     config.TRUSTED_DOCUMENTS === undefined
       ? undefined
       : TrustedDocuments.read(config.TRUSTED_DOCUMENTS, schema);
-  const access = createAccess(config, hub, log);
+  const access = createAccess(config, hub, log, colleagues?.places);
   const tracing = await openTelemetry(VERSION);
-  const opened = await openSource(hub, ground);
+  const opened = await open(hub, ground);
   const { source, simulated } = opened;
   hub.connect(source);
   const report = (): GatewayReport => {
     const { sockets, problems, dials, counts, credentials: shown } = source.report();
     const reasons = source.health();
-    const { webSockets, streams } = serverReport();
     return {
       version: VERSION,
       startedAtMs,
@@ -105,10 +123,13 @@ export async function startGateway(
         duplicates: counts.duplicates,
         droppedFrames: Object.values(counts.droppedFrames).reduce((sum, count) => sum + count, 0),
       },
-      clients: webSockets + streams,
-      subscriptions: hub.open.size,
+      ...(colleagues?.totals ?? totals()),
       contracts: hub.countByStatus(),
     };
+  };
+  const totals = () => {
+    const { webSockets, streams } = serverReport();
+    return { clients: webSockets + streams, subscriptions: hub.open.size };
   };
   const serverGateway = {
     hub,
@@ -132,13 +153,14 @@ export async function startGateway(
     simulated,
     exampleNames: opened.exampleNames.slice(0, EXAMPLES),
     report,
+    hear: colleagues && (() => colleagues.hear()),
     readiness: async () => {
       const reasons = await source.check();
       // What keeps some contracts from being served is said here too, though the gateway does its job.
       return { ready: reasons.length === 0, reasons, problems: source.report().problems };
     },
     flushed: (seconds: number) => metrics.flushed(seconds),
-    metrics: () => metrics.read(),
+    metrics: () => colleagues?.metrics() ?? metrics.read(),
   };
   const projections = new Projections(
     schema,
@@ -177,6 +199,7 @@ export async function startGateway(
     isReady: () => source.health().length === 0,
     lostLines,
   });
+  colleagues?.share({ totals, metrics: () => metrics.json() });
   const reload = () => {
     log.info('reading files anew');
     opened.reload();
@@ -188,8 +211,8 @@ export async function startGateway(
       log.error({ error }, 'TRUSTED_DOCUMENTS cannot be used; the last ones stay');
     }
   };
-  const close = async (drainMs: number = config.DRAIN_MS) => {
-    await server.close(drainMs);
+  const close = async (drainMs: number = config.DRAIN_MS, handsOver = false) => {
+    await server.close(drainMs, handsOver);
     access.close();
     hub.close();
     await opened.close();
@@ -201,6 +224,7 @@ export async function startGateway(
       address,
       url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
       upstreamUrl: opened.url,
+      simulated,
       report,
       reload,
       close,

@@ -35,6 +35,9 @@ export interface MetricsSource {
 const EVENT_LOOP_LOOK_MS = 100;
 const FLUSH_BUCKETS_S = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
 
+/** What every process of a gateway says alike, and is not added up. */
+const OF_ALL = /^(?:info|ready|contracts|upstream_\w+)$/;
+
 /**
  * The gateway's metrics for Prometheus. Names and labels are kept once given; no label holds anything
  * that a client chooses.
@@ -69,6 +72,11 @@ export class Metrics {
   /** The metrics as Prometheus reads them. */
   async read(): Promise<{ readonly type: string; readonly text: string }> {
     return { type: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+
+  /** The metrics of this process, to be put together with those of others. */
+  json(): ReturnType<Registry['getMetricsAsJSON']> {
+    return this.#registry.getMetricsAsJSON();
   }
 
   #gateway(): void {
@@ -232,6 +240,7 @@ export class Metrics {
     const gauge = new Gauge({
       name: `ime_gateway_${name}`,
       help,
+      aggregator: OF_ALL.test(name) ? 'first' : 'sum',
       labelNames: label === undefined ? [] : [label],
       registers: [this.#registry],
       collect() {
@@ -245,6 +254,7 @@ export class Metrics {
     const counter = new Counter({
       name: `ime_gateway_${name}`,
       help,
+      aggregator: OF_ALL.test(name) ? 'first' : 'sum',
       labelNames: label === undefined ? [] : [label],
       registers: [this.#registry],
       collect() {

@@ -1,8 +1,18 @@
+import { availableParallelism } from 'node:os';
 import { compile } from 'proxy-addr';
 import { contractTextFault } from '../contract/key.ts';
 import { LocalTimeZone } from '../contract/local-time.ts';
 import { LOG_LEVELS } from '../observability/log.ts';
-import { list, oneOf, optional, readable, setting, text, whole } from './setting-kinds.ts';
+import {
+  list,
+  oneOf,
+  optional,
+  readable,
+  setting,
+  text,
+  whole,
+  wholeOrAuto,
+} from './setting-kinds.ts';
 
 const DAY_MS = 86_400_000;
 const contracts = list(
@@ -232,6 +242,11 @@ export const SETTINGS = {
     whole(0, DAY_MS),
     '5000',
     'Milliseconds over which connections are closed at a stop.',
+  ),
+  WORKERS: setting(
+    wholeOrAuto(1, 64, availableParallelism),
+    '1',
+    'Processes that share the port; auto is one a core. Limits and status mean all of them together.',
   ),
   LOG_LEVEL: setting(oneOf(LOG_LEVELS), 'info', 'Least level that is logged.'),
   SIMULATOR_RATE: setting(

@@ -95,6 +95,7 @@ export class Projections {
       }
     };
     const parts: ConstructorParameters<typeof Projection> = [
+      selection,
       responseKey,
       isBatch ? write : answer,
       this.#payloads,

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { CloseCode, GRAPHQL_TRANSPORT_WS_PROTOCOL } from 'graphql-ws';
 import { type Server, WebSocketServer } from 'ws';
 import { LimitExceeded } from '../access/limit.ts';
-import type { ConnectionQuota } from '../access/quota.ts';
+import { ConnectionQuota } from '../access/quota.ts';
 import { tokenOfHeaders } from '../access/shown-token.ts';
 import { ConnectionWriter } from '../fanout/connection-writer.ts';
 import { FanOut, type FanOutCounts, type SlowReaderBounds } from '../fanout/fanout.ts';
@@ -90,14 +90,44 @@ export class WebSocketEndpoint implements ClientSocketOwner {
    * @param address where it comes from, as limits are counted
    */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, address: string): void {
-    let quota: ConnectionQuota;
     try {
-      quota = this.#gateway.access.enter(address);
+      const coming = this.#gateway.access.come(address);
+      if (coming instanceof ConnectionQuota) this.#admit(request, socket, head, coming);
+      else this.#await(coming, request, socket, head);
     } catch (error) {
       if (!(error instanceof LimitExceeded)) throw error;
       this.#refuse(request, socket, head);
-      return;
     }
+  }
+
+  /** Other processes have connections too: whether there is a place is asked of them. */
+  #await(
+    coming: Promise<ConnectionQuota>,
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+  ): void {
+    const end = () => socket.destroy();
+    socket.on('error', end);
+    coming
+      .then(
+        (quota) => {
+          socket.off('error', end);
+          this.#admit(request, socket, head, quota);
+        },
+        (error: unknown) => {
+          if (!(error instanceof LimitExceeded)) throw error;
+          socket.off('error', end);
+          this.#refuse(request, socket, head);
+        },
+      )
+      .catch((error: unknown) => {
+        this.#gateway.log.error({ error }, 'a connection could not be taken');
+        end();
+      });
+  }
+
+  #admit(request: IncomingMessage, socket: Duplex, head: Buffer, quota: ConnectionQuota): void {
     const token = tokenOfHeaders(request.headers);
     let taken = false;
     this.#server.handleUpgrade(request, socket, head, (client) => {
