@@ -42,6 +42,7 @@ interface MessageKind {
 
 function nextKind(text: string): MessageKind {
   const projection = new Projection(
+    text,
     'c',
     ({ key }) => text + key,
     new RenderedStates(),

@@ -33,7 +33,7 @@ function statesOf(random: SeededRandom): ContractState[] {
     if (at === 0 || random.chance(0.2)) {
       const code = random.chance(0.5) ? 'UPSTREAM_LOST' : 'UPSTREAM_LATE';
       const cause = { code, reason: `because ${digit()}` } as const;
-      state = state.withStatus(at === 0 ? 'PENDING' : 'STALE', cause, position, at);
+      state = state.withStatus({ status: at === 0 ? 'PENDING' : 'STALE', cause, position }, at);
       return state;
     }
     const { bestLimits, aggregate } = market;

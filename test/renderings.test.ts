@@ -49,12 +49,9 @@ describe('what is made of a state', () => {
     const before = state('A');
     before.texts.leaves[0] = 'before';
     before.renderings = new Map([[0, 'before']]);
-    const after = before.withStatus(
-      'STALE',
-      { code: 'UPSTREAM_LOST', reason: 'lost' },
-      { epoch: 'e', offset: 1 },
-      1,
-    );
+    const cause = { code: 'UPSTREAM_LOST', reason: 'lost' } as const;
+    const position = { epoch: 'e', offset: 1 };
+    const after = before.withStatus({ status: 'STALE', cause, position }, 1);
     expect(after.texts.leaves).toEqual([]);
     expect(after.renderings).toBeUndefined();
   });

@@ -1,6 +1,12 @@
+import { existsSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { type Clock, systemClock } from '../src/lib/clock.ts';
+import { createLog } from '../src/observability/log.ts';
+import type { Channel } from '../src/workers/link/channel.ts';
+import { connectToPrimary, WorkersDoor } from '../src/workers/link/door.ts';
+import { SourceServer } from '../src/workers/source-server.ts';
+import { WorkerSource } from '../src/workers/worker-source.ts';
 import { countingClock } from './kit/counting-clock.ts';
 import { names, snapshotOf, TEHRAN, TestExchange, until } from './kit/gateway.ts';
 import { imeSource } from './kit/ime-source.ts';
@@ -36,6 +42,43 @@ sourceSuite('scripted', async (sink) => {
     publish: (key, price) => source.publish(key, snapshotOf(price, Date.now())),
     lose: () => source.lose(),
     leftOpen: () => 0,
+  };
+});
+
+sourceSuite('worker', async (sink) => {
+  const market = await new TestExchange().listen();
+  const log = createLog('silent');
+  const clock = countingClock();
+  const faults: unknown[] = [];
+  const server = new SourceServer(30_000, TEHRAN, clock, log);
+  const source = imeSource(market.url, server, { clock, dial: dialed });
+  server.connect(source);
+  const open = new Set<Channel>();
+  const door = new WorkersDoor(
+    (channel) => {
+      open.add(channel);
+      channel.onClose(() => open.delete(channel));
+      server.serve(channel);
+    },
+    (error) => faults.push(error),
+  );
+  const path = await door.open();
+  onTestFinished(async () => {
+    server.close();
+    source.close();
+    await door.close();
+    expect(clock.timers()).toBe(0);
+    expect(existsSync(path)).toBe(false);
+    expect(faults).toEqual([]);
+  });
+  const channel = await connectToPrimary(path, (error) => faults.push(error));
+  const workerClock = countingClock();
+  return {
+    source: await WorkerSource.open(channel, sink, TEHRAN, workerClock),
+    carries: (keys) => market.carries(keys),
+    publish: (key, price) => market.publish(key, price),
+    lose: () => market.exchange.drop(),
+    leftOpen: () => open.size + workerClock.timers(),
   };
 });
 

@@ -14,6 +14,7 @@ import type { Principal } from './principal.ts';
 import { ConnectionQuota, type QuotaKeeper } from './quota.ts';
 import { RateLimit } from './rate.ts';
 import { Session, Sessions } from './session.ts';
+import type { SharedConnection, SharedPlaces } from './shared-places.ts';
 import { Usages } from './usage/usages.ts';
 
 /** How many principals' rates are remembered: those that were silent longest are forgotten first. */
@@ -29,18 +30,26 @@ export class Access implements QuotaKeeper {
   refusals = 0;
   readonly #authenticator: Authenticator;
   readonly #shares: ContractShares;
+  readonly #holder: ContractHolder;
+  readonly #shared: SharedPlaces | undefined;
   readonly #sessions: Sessions;
   readonly #connectionsOfAddress = new Map<string, number>();
   readonly #rates = new RecentMap<string, RateLimit>(MOST_RATES);
   #connections = 0;
 
-  /** @param failed told of what throws when it is told of a session's end */
+  /**
+   * @param failed told of what throws when it is told of a session's end
+   * @param shared where several processes have the same limits
+   */
   constructor(
     authenticator: Authenticator,
     limits: AccessLimits,
     holder: ContractHolder,
     failed: (error: unknown) => void,
+    shared?: SharedPlaces,
   ) {
+    this.#holder = holder;
+    this.#shared = shared;
     this.#sessions = new Sessions(failed);
     this.#authenticator = authenticator;
     this.limits = limits;
@@ -85,8 +94,30 @@ export class Access implements QuotaKeeper {
     return session.current((principal) => this.#authenticator.recheck(principal));
   }
 
-  /** A connection begins. @throws LimitExceeded where there are too many already */
-  enter(address: string): ConnectionQuota {
+  /**
+   * A connection begins, at once where this process is alone.
+   *
+   * @throws LimitExceeded where there are too many already, in all processes
+   */
+  come(address: string): ConnectionQuota | Promise<ConnectionQuota> {
+    if (this.#shared === undefined) return this.enter(address);
+    return this.counting(this.#shared.enter(address)).then((place) => {
+      try {
+        return this.enter(address, place);
+      } catch (error) {
+        place.leave();
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * A connection begins.
+   *
+   * @param place its place among those of all processes, which it gives back
+   * @throws LimitExceeded where there are too many already
+   */
+  enter(address: string, place?: SharedConnection): ConnectionQuota {
     const { connections, connectionsPerAddress } = this.limits;
     if (this.#connections >= connections) {
       throw this.exceeded(
@@ -106,7 +137,7 @@ export class Access implements QuotaKeeper {
     }
     this.#connections++;
     this.#connectionsOfAddress.set(address, ofAddress + 1);
-    return new ConnectionQuota(this, address);
+    return new ConnectionQuota(this, address, place);
   }
 
   /** A connection from `address` has ended. */
@@ -124,6 +155,20 @@ export class Access implements QuotaKeeper {
    */
   ask(keys: readonly ContractKey[], principal: Principal): void {
     this.#shares.ask(keys, principal);
+  }
+
+  /**
+   * {@link ask} for all processes together; at once where this one is alone.
+   *
+   * @throws LimitExceeded as {@link ContractShares.ask} does
+   */
+  asking(keys: readonly ContractKey[], principal: Principal): Promise<void> | undefined {
+    if (this.#shared === undefined) {
+      this.ask(keys, principal);
+      return undefined;
+    }
+    if (keys.every((key) => this.#holder.holds(key))) return undefined;
+    return this.counting(this.#shared.ask(keys, principal));
   }
 
   /**
@@ -182,6 +227,16 @@ export class Access implements QuotaKeeper {
       usage.inFlight--;
       this.usages.release(principal);
     });
+  }
+
+  /** What may be refused for all processes: a limit that was run into is counted here. */
+  async counting<Taken>(taking: Promise<Taken>): Promise<Taken> {
+    try {
+      return await taking;
+    } catch (error) {
+      if (error instanceof LimitExceeded) this.hits[error.limit]++;
+      throw error;
+    }
   }
 
   /** The error of operations that come too fast, counted. */

@@ -4,6 +4,7 @@ import type { AccessLimits, LimitCode, LimitExceeded, LimitName } from './limit.
 import type { Principal } from './principal.ts';
 import { RateLimit } from './rate.ts';
 import type { Session } from './session.ts';
+import type { SharedConnection, SharedSubscription } from './shared-places.ts';
 import type { Usages } from './usage/usages.ts';
 
 /** What a connection's quota needs of those of all others. */
@@ -24,6 +25,13 @@ export interface QuotaKeeper {
   begin(principal: Principal): () => void;
   /** A connection from `address` has ended. */
   left(address: string): void;
+  /** What may be refused for all processes, counted where it is. */
+  counting<Taken>(taking: Promise<Taken>): Promise<Taken>;
+}
+
+/** What subscriptions are told apart by, in all processes. */
+export interface SharedSelection {
+  readonly selection: string;
 }
 
 /** What one connection uses of what it may: a WebSocket, or an HTTP request that streams. */
@@ -31,6 +39,7 @@ export class ConnectionQuota {
   readonly #keeper: QuotaKeeper;
   readonly #address: string;
   readonly #rate: RateLimit;
+  readonly #place: SharedConnection | undefined;
   #session: Session | undefined;
   /** Whose usage the connection is counted in. */
   #principal: Principal | undefined;
@@ -39,10 +48,14 @@ export class ConnectionQuota {
   #contracts = 0;
   #left = false;
 
-  /** @param address where the connection comes from */
-  constructor(keeper: QuotaKeeper, address: string) {
+  /**
+   * @param address where the connection comes from
+   * @param place where there are other processes: its place among the connections of all of them
+   */
+  constructor(keeper: QuotaKeeper, address: string, place?: SharedConnection) {
     this.#keeper = keeper;
     this.#address = address;
+    this.#place = place;
     this.#rate = new RateLimit(keeper.limits.operationsPerSecond);
   }
 
@@ -57,13 +70,32 @@ export class ConnectionQuota {
   }
 
   /**
+   * Who is on the connection becomes known, at once where this process is alone.
+   *
+   * @throws LimitExceeded where they have too many connections, in all processes
+   */
+  identifying(session: Session): Promise<void> | undefined {
+    if (this.#place === undefined) {
+      this.identify(session);
+      return undefined;
+    }
+    const identified = this.#place.identify(session.principal);
+    return this.#keeper.counting(identified).then(() => this.identify(session));
+  }
+
+  /**
    * Who is on the connection becomes known.
    *
    * @throws LimitExceeded where they have too many connections
    */
   identify(session: Session): void {
-    const { principal } = session;
     if (this.#left) return;
+    this.join(session.principal);
+    this.#session = session;
+  }
+
+  /** The connection counts for a principal. @throws LimitExceeded where it has too many connections */
+  join(principal: Principal): void {
     const usage = this.#keeper.usages.of(principal);
     const most = principal.limits.connections ?? this.#keeper.limits.perPrincipal.connections;
     if (usage.connections >= most) {
@@ -76,7 +108,22 @@ export class ConnectionQuota {
     }
     usage.connections++;
     this.#principal = principal;
-    this.#session = session;
+  }
+
+  /**
+   * A subscription is about to open: where there are other processes, what it takes is taken from what they all
+   * may before {@link subscribe}.
+   *
+   * @returns `undefined` where this process is alone
+   * @throws LimitExceeded where it would be too much for all processes
+   */
+  reserve(
+    keys: readonly ContractKey[],
+    { selection }: SharedSelection,
+  ): Promise<SharedSubscription> | undefined {
+    const principal = this.#session?.principal ?? this.#principal;
+    if (this.#place === undefined || principal === undefined) return undefined;
+    return this.#keeper.counting(this.#place.want(keys, principal, selection));
   }
 
   /** @throws LimitExceeded where operations come faster than they may */
@@ -163,6 +210,7 @@ export class ConnectionQuota {
     if (this.#left) return;
     this.#left = true;
     this.#keeper.left(this.#address);
+    this.#place?.leave();
     if (this.#principal === undefined) return;
     this.#keeper.usages.of(this.#principal).connections--;
     this.#keeper.usages.release(this.#principal);

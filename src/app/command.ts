@@ -1,8 +1,11 @@
-import { configText, helpText, readConfig } from '../config/command-line.ts';
+import { type Config, configText, helpText, readConfig } from '../config/command-line.ts';
 import { SETTINGS } from '../config/settings.ts';
 import { processLog } from '../observability/log.ts';
-import { VERSION } from './gateway.ts';
-import { EXIT_BAD_SETTING, GatewayProcess } from './gateway-process.ts';
+import { PRIMARY_VARIABLE, WORKER_VARIABLE } from '../workers/crew/worker-crew.ts';
+import { startGateway, VERSION } from './gateway.ts';
+import { EXIT_BAD_SETTING, GatewayProcess, type ProcessRole } from './gateway-process.ts';
+import { startPrimary } from './primary.ts';
+import { startWorker } from './worker.ts';
 
 /** Does what a command line asks for; a gateway that it starts runs on. */
 export async function runCommand(
@@ -24,9 +27,28 @@ export async function runCommand(
       process.stdout.write(configText(SETTINGS, commandLine.config));
       break;
     case 'start':
-      await new GatewayProcess(
-        commandLine.config,
-        processLog(commandLine.config.LOG_LEVEL),
-      ).start();
+      await start(commandLine.config, environment);
   }
+}
+
+/** Starts what this process is: a gateway, the first process of one, or a worker of it. */
+async function start(config: Config, environment: NodeJS.ProcessEnv): Promise<void> {
+  const path = environment[PRIMARY_VARIABLE];
+  const worker = path === undefined ? undefined : Number(environment[WORKER_VARIABLE]);
+  const isShared = config.WORKERS > 1;
+  const output = processLog(config.LOG_LEVEL, isShared ? { worker } : undefined);
+  await new GatewayProcess(roleOf(config, path), config, output).start();
+}
+
+function roleOf(config: Config, path: string | undefined): ProcessRole {
+  if (path !== undefined) {
+    return {
+      start: (log, parts, stop) => startWorker(config, log, path, stop, parts),
+      announces: false,
+    };
+  }
+  if (config.WORKERS > 1) {
+    return { start: (log, parts) => startPrimary(config, log, parts), announces: true };
+  }
+  return { start: (log, parts) => startGateway(config, log, parts), announces: true };
 }

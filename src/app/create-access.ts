@@ -1,11 +1,13 @@
 import { Access } from '../access/access.ts';
 import { type Authenticator, OpenDoor } from '../access/authenticator.ts';
-import { JwtAuthenticator } from '../access/jwt.ts';
 import { KeyFileAuthenticator } from '../access/key-file.ts';
 import type { AccessLimits } from '../access/limit.ts';
+import type { SharedPlaces } from '../access/shared-places.ts';
+import { JwtAuthenticator } from '../access/tokens/jwt.ts';
 import { type Config, isLoopback } from '../config/command-line.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import type { Logger } from '../observability/log.ts';
+import type { SourceServer } from '../workers/source-server.ts';
 
 /** A shared secret shorter than this can be guessed; source: RFC 7518, section 3.2. */
 const LEAST_SECRET_BYTES = 32;
@@ -13,13 +15,30 @@ const LEAST_SECRET_BYTES = 32;
 /**
  * Who is let in, and how much of the gateway each may use, as the configuration says.
  *
+ * @param shared where several processes have the same limits
  * @throws SettingFault where a file that it names cannot be used
  */
-export function createAccess(config: Config, hub: ContractHub, log: Logger): Access {
-  const access = new Access(createAuthenticator(config, log), limitsOf(config), hub, (error) => {
+export function createAccess(
+  config: Config,
+  hub: ContractHub,
+  log: Logger,
+  shared?: SharedPlaces,
+): Access {
+  const failed = (error: unknown) => {
     log.error({ error }, 'a client could not be told that its session is over');
-  });
-  hub.observe(access.usages);
+  };
+  const authenticator = createAuthenticator(config, log);
+  const access = new Access(authenticator, limitsOf(config), hub, failed, shared);
+  hub.observed.by(access.usages);
+  return access;
+}
+
+/** What all workers may take together is counted by this. */
+export function createSharedAccess(config: Config, server: SourceServer, log: Logger): Access {
+  const failed = (error: unknown) => log.error({ error }, 'what is taken cannot be counted');
+  // Each worker says itself who comes.
+  const access = new Access(new OpenDoor(), limitsOf(config), server, failed);
+  server.observe(access.usages);
   return access;
 }
 

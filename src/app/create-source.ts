@@ -6,19 +6,8 @@ import { Authorization } from '../ime/credentials/authorization.ts';
 import type { Credentials } from '../ime/credentials/credentials.ts';
 import { Upstream } from '../ime/sockets/upstream.ts';
 import { ImeSource } from '../ime/source.ts';
-import type { Clock } from '../lib/clock.ts';
-import type { Logger } from '../observability/log.ts';
-import type { RepeatLimit } from '../observability/repeat-limit.ts';
 import { createCredentials } from './create-credentials.ts';
-
-/** What a source needs of its gateway. */
-export interface SourceSurroundings {
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly repeats: RepeatLimit;
-  /** How many connections the gateway's clients have. */
-  readonly clients: () => number;
-}
+import type { SourceGround } from './source-ground.ts';
 
 /**
  * Where the contracts come from, as the configuration says: IME itself, or a cluster of gateways of which one
@@ -31,7 +20,7 @@ export function createSource(
   config: Config,
   base: URL,
   sink: ContractSink,
-  { clock, log, repeats, clients }: SourceSurroundings,
+  { clock, log, repeats, clients }: SourceGround,
 ): {
   readonly source: ContractSource;
   /** The credentials are read anew, and a refused login is tried again. */

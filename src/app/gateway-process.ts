@@ -1,7 +1,9 @@
 import { SettingFault } from '../access/refused.ts';
 import type { Config } from '../config/command-line.ts';
-import type { ProcessLog } from '../observability/log.ts';
-import { type Gateway, startGateway, VERSION } from './gateway.ts';
+import type { Logger, ProcessLog } from '../observability/log.ts';
+import { WorkerNotStarted } from '../workers/crew/worker-crew.ts';
+import { type GatewayParts, type RunningGateway, VERSION } from './gateway.ts';
+import type { StopOrder } from './worker.ts';
 
 /** The exit code of a setting that cannot be used. */
 export const EXIT_BAD_SETTING = 2;
@@ -16,16 +18,30 @@ const FAULT_TIMEOUT_MS = 1_500;
 const FLUSH_MS = 500;
 const STUCK_MS = 2_000;
 
+/** What runs in a process: a gateway of its own, or its part of one. */
+export interface ProcessRole {
+  /** @param stop has the process stop, as a signal does that comes once */
+  start(
+    log: Logger,
+    parts: GatewayParts,
+    stop: (order: StopOrder) => void,
+  ): Promise<RunningGateway>;
+  /** Whether it says where it listens. */
+  readonly announces: boolean;
+}
+
 /** A gateway that is a process: its signals, its faults, and its end. */
 export class GatewayProcess {
+  readonly #role: ProcessRole;
   readonly #config: Config;
   readonly #output: ProcessLog;
   #state: 'starting' | 'running' | 'stopping' | 'ending' = 'starting';
-  #gateway: Gateway | undefined;
+  #gateway: RunningGateway | undefined;
   #exitCode = 0;
   #giveUp: NodeJS.Timeout | undefined;
 
-  constructor(config: Config, output: ProcessLog) {
+  constructor(role: ProcessRole, config: Config, output: ProcessLog) {
+    this.#role = role;
     this.#config = config;
     this.#output = output;
   }
@@ -36,19 +52,21 @@ export class GatewayProcess {
       process.on(signal, () => this.#signalled(signal));
     }
     process.on('SIGHUP', () => this.#gateway?.reload());
+    process.on('SIGUSR2', () => void this.#gateway?.roll?.());
     for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
       process.on(event, (error: unknown) => this.#failed(error));
     }
     const { log, lost } = this.#output;
     try {
-      this.#gateway = await startGateway(this.#config, log, { lostLines: lost });
+      const stop = (order: StopOrder) => this.#ordered(order);
+      this.#gateway = await this.#role.start(log, { lostLines: lost }, stop);
     } catch (error) {
       this.#cannotStart(error);
       return;
     }
     if (this.#state === 'starting') {
       this.#state = 'running';
-      this.#announce(this.#gateway);
+      if (this.#role.announces) this.#announce(this.#gateway);
     } else {
       this.#stop(this.#config.DRAIN_MS, STOP_TIMEOUT_MS);
     }
@@ -69,6 +87,15 @@ export class GatewayProcess {
     else this.#giveUp = setTimeout(() => this.#end(0), START_TIMEOUT_MS);
   }
 
+  /** Whoever it belongs to has it stop; where a signal has done that already, it goes on as it is. */
+  #ordered({ drainMs, handsOver }: StopOrder): void {
+    if (this.#state === 'stopping' || this.#state === 'ending') return;
+    const wasRunning = this.#state === 'running';
+    this.#state = 'stopping';
+    if (wasRunning) this.#stop(drainMs, STOP_TIMEOUT_MS, handsOver);
+    else this.#end(0);
+  }
+
   /**
    * A fault that nobody has caught may have left anything behind: the gateway ends, but closes its clients so
    * that they come back. One more, or one at another time, is not waited for.
@@ -86,6 +113,11 @@ export class GatewayProcess {
   }
 
   #cannotStart(error: unknown): void {
+    if (error instanceof WorkerNotStarted) {
+      // It has said why itself.
+      this.#end(error.exitCode);
+      return;
+    }
     if (error instanceof SettingFault) {
       process.stderr.write(`${error.message}\n`);
       this.#end(EXIT_BAD_SETTING);
@@ -96,13 +128,13 @@ export class GatewayProcess {
     this.#end(1);
   }
 
-  #stop(drainMs: number, timeoutMs: number): void {
+  #stop(drainMs: number, timeoutMs: number, handsOver = false): void {
     clearTimeout(this.#giveUp);
     this.#giveUp = setTimeout(() => {
       this.#output.log.error('the stop took too long');
       this.#end(1);
     }, drainMs + timeoutMs);
-    this.#gateway?.close(drainMs).then(
+    this.#gateway?.close(drainMs, handsOver).then(
       () => {
         this.#output.log.info('stopped');
         this.#end(this.#exitCode);
@@ -116,6 +148,7 @@ export class GatewayProcess {
     if (this.#state === 'ending') return;
     this.#state = 'ending';
     clearTimeout(this.#giveUp);
+    this.#gateway?.kill?.();
     this.#exitCode = code;
     void this.#flushed().then((isWritten) => {
       // The end of a process waits for its writes; where the system holds one up, only this ends it.
@@ -131,12 +164,13 @@ export class GatewayProcess {
     return !this.#output.isWriting();
   }
 
-  #announce(gateway: Gateway): void {
+  #announce(gateway: RunningGateway): void {
     const { log, tell } = this.#output;
-    const { mode, url } = gateway.report().upstream;
-    log.info({ url: gateway.url, version: VERSION, upstream: mode }, `listening on ${gateway.url}`);
-    if (mode === 'IME') {
-      log.info({ imeUrl: url }, `IME is at ${url}`);
+    const { simulated, upstreamUrl: imeUrl } = gateway;
+    const upstream = simulated ? 'SIMULATOR' : 'IME';
+    log.info({ url: gateway.url, version: VERSION, upstream }, `listening on ${gateway.url}`);
+    if (!simulated) {
+      log.info({ imeUrl }, `IME is at ${imeUrl}`);
       return;
     }
     log.warn(

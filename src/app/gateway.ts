@@ -1,18 +1,14 @@
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import type { Config } from '../config/command-line.ts';
-import { contractKey } from '../contract/key.ts';
 import { Documents } from '../documents/documents.ts';
 import { TrustedDocuments } from '../documents/trusted-documents.ts';
 import { FanOut } from '../fanout/fanout.ts';
 import { GraphqlEndpoint } from '../http/graphql-endpoint.ts';
 import { GatewayServer } from '../http/server.ts';
 import { ContractHub } from '../hub/hub.ts';
-import { imeBaseUrl } from '../ime/protocol/endpoints.ts';
-import { guardedClock, systemClock } from '../lib/clock.ts';
 import { ClientAddresses } from '../listener/client-address.ts';
 import type { Logger } from '../observability/log.ts';
-import { RepeatLimit } from '../observability/repeat-limit.ts';
 import { openTelemetry } from '../observability/tracing.ts';
 import { Admission } from '../operation/admission.ts';
 import { clientError } from '../operation/client-error.ts';
@@ -21,14 +17,13 @@ import { RelayEndpoint } from '../relay/relay-endpoint.ts';
 import { Projections } from '../render/projections.ts';
 import type { GatewayReport } from '../schema/report.ts';
 import { schema } from '../schema/schema.ts';
-import { Simulator } from '../simulator/simulator.ts';
 import { WebSocketEndpoint } from '../websocket/websocket-endpoint.ts';
+import type { Colleagues } from './colleagues.ts';
 import { createAccess } from './create-access.ts';
-import { createSource } from './create-source.ts';
 import { Metrics, type ServerReport } from './metrics.ts';
+import { type SourceOpener, sourceOpener } from './open-source.ts';
+import { sourceGround } from './source-ground.ts';
 
-/** How often equal faults are logged, in milliseconds. */
-const REPEAT_INTERVAL_MS = 10_000;
 /** How many contracts the first documents in GraphiQL name. */
 const EXAMPLES = 2;
 
@@ -39,23 +34,44 @@ export const VERSION = (
   }
 ).version;
 
-/** A gateway that runs. */
-export interface Gateway {
-  /** Where it listens. */
-  readonly address: AddressInfo;
+/** A gateway that runs, in one process or in several. */
+export interface RunningGateway {
   /** `http://host:port` of where it listens. */
   readonly url: string;
   /** The base of the service that it connects to. */
   readonly upstreamUrl: string;
-  report(): GatewayReport;
+  /** Whether all data is invented. */
+  readonly simulated: boolean;
   /** Reads every file that a setting names anew; no client is touched. */
   reload(): void;
+  /** Replaces its workers one after the other; one that has none leaves it out. */
+  roll?(): Promise<void>;
+  /** Ends its workers at once; one that has none leaves it out. */
+  kill?(): void;
   /**
    * Stops: clients are closed so that they come back, then the upstream. Nothing is left afterwards.
    *
    * @param drainMs over how long clients are closed, in milliseconds; by default DRAIN_MS
+   * @param handsOver whether another process listens in its place already: no request is refused then
    */
-  close(drainMs?: number): Promise<void>;
+  close(drainMs?: number, handsOver?: boolean): Promise<void>;
+}
+
+/** A gateway in this process. */
+export interface Gateway extends RunningGateway {
+  /** Where it listens. */
+  readonly address: AddressInfo;
+  report(): GatewayReport;
+}
+
+/** What a gateway is put together from that is not as usual. */
+export interface GatewayParts {
+  /** How many lines of the log could not be written. */
+  readonly lostLines?: () => number;
+  /** Opens the source of its contracts; by default the one of the configuration. */
+  readonly openSource?: SourceOpener;
+  /** The processes that it is one of; by default it is alone. */
+  readonly colleagues?: Colleagues;
 }
 
 /**
@@ -67,49 +83,41 @@ export interface Gateway {
 export async function startGateway(
   config: Config,
   log: Logger,
-  { lostLines = () => 0 }: { readonly lostLines?: () => number } = {},
+  { lostLines = () => 0, openSource, colleagues }: GatewayParts = {},
 ): Promise<Gateway> {
-  const startedAtMs = Date.now();
-  const runsSinceMs = performance.now();
+  const startedAtMs = colleagues?.facts.startedAtMs ?? Date.now();
+  const runsSinceMs = performance.now() - (Date.now() - startedAtMs);
   const zone = config.IME_TIME_ZONE;
-  const repeats = new RepeatLimit(REPEAT_INTERVAL_MS);
-  const clock = guardedClock(systemClock, (error) => {
-    const held = repeats.pass('timer');
-    if (held !== undefined) log.error({ error, held }, 'what a timer was to do has failed');
-  });
-  const hub = new ContractHub(config.IME_LINGER_MS, clock, log);
+  const ground = sourceGround(log);
+  const open: SourceOpener =
+    openSource ??
+    (colleagues === undefined
+      ? sourceOpener(config)
+      : (sink, own) => colleagues.openSource(config, sink, own));
+  const hub = new ContractHub(config.IME_LINGER_MS, ground.clock, log);
   const trustedDocuments =
     config.TRUSTED_DOCUMENTS === undefined
       ? undefined
       : TrustedDocuments.read(config.TRUSTED_DOCUMENTS, schema);
-  const access = createAccess(config, hub, log);
+  const access = createAccess(config, hub, log, colleagues?.places);
   const tracing = await openTelemetry(VERSION);
-  const simulator = config.IME_URL === undefined ? embeddedSimulator(config) : undefined;
-  const base = imeBaseUrl(config.IME_URL ?? (await simulator?.listen(0)) ?? '');
-  const { source, retryCredentials } = createSource(config, base, hub, {
-    clock,
-    log,
-    repeats,
-    clients: () => {
-      const { webSockets, streams } = serverReport();
-      return webSockets + streams;
-    },
-  });
+  const clients = () => (colleagues?.totals ?? totals()).clients;
+  const opened = await open(hub, { ...ground, clients });
+  const { source, simulated } = opened;
   hub.connect(source);
   const report = (): GatewayReport => {
     const { sockets, problems, dials, counts, credentials, cluster = null } = source.report();
     const reasons = source.health();
-    const { webSockets, streams } = serverReport();
     return {
       version: VERSION,
       startedAtMs,
       uptimeSeconds: (performance.now() - runsSinceMs) / 1000,
-      simulated: simulator !== undefined,
+      simulated,
       ready: reasons.length === 0,
       reasons,
       upstream: {
-        mode: simulator === undefined ? 'IME' : 'SIMULATOR',
-        url: simulator === undefined ? base.href : null,
+        mode: simulated ? 'SIMULATOR' : 'IME',
+        url: simulated ? null : opened.url,
         problems,
         credentials,
         sockets,
@@ -120,10 +128,13 @@ export async function startGateway(
         droppedFrames: Object.values(counts.droppedFrames).reduce((sum, count) => sum + count, 0),
       },
       cluster,
-      clients: webSockets + streams,
-      subscriptions: hub.open.size,
+      ...(colleagues?.totals ?? totals()),
       contracts: hub.countByStatus(),
     };
+  };
+  const totals = () => {
+    const { webSockets, streams } = serverReport();
+    return { clients: webSockets + streams, subscriptions: hub.open.size };
   };
   const slowReaders = {
     bufferBytes: config.CLIENT_BUFFER_BYTES,
@@ -150,15 +161,16 @@ export async function startGateway(
     slowReaders,
     fanOut,
     graphiql: config.GRAPHIQL === 'on',
-    simulated: simulator !== undefined,
-    exampleNames: (simulator?.busiestNames ?? config.IME_PINNED_NAMES).slice(0, EXAMPLES),
+    simulated,
+    exampleNames: opened.exampleNames.slice(0, EXAMPLES),
     report,
+    hear: colleagues && (() => colleagues.hear()),
     readiness: async () => {
       const reasons = await source.check();
       // What keeps some contracts from being served is said here too, though the gateway does its job.
       return { ready: reasons.length === 0, reasons, problems: source.report().problems };
     },
-    metrics: () => metrics.read(),
+    metrics: () => colleagues?.metrics() ?? metrics.read(),
   };
   const projections = new Projections(
     schema,
@@ -198,9 +210,10 @@ export async function startGateway(
     isReady: () => source.health().length === 0,
     lostLines,
   });
+  colleagues?.share({ totals, metrics: () => metrics.json() });
   const reload = () => {
     log.info('reading files anew');
-    retryCredentials();
+    opened.reload();
     access.reload();
     if (config.TRUSTED_DOCUMENTS === undefined) return;
     try {
@@ -209,25 +222,21 @@ export async function startGateway(
       log.error({ error }, 'TRUSTED_DOCUMENTS cannot be used; the last ones stay');
     }
   };
-  const close = async (drainMs: number = config.DRAIN_MS) => {
-    await server.close(drainMs);
+  const close = async (drainMs: number = config.DRAIN_MS, handsOver = false) => {
+    await server.close(drainMs, handsOver);
     fanOut.close();
     access.close();
     hub.close();
-    source.close();
-    await simulator?.close();
+    await opened.close();
   };
   try {
     const address = await server.listen(config.PORT, config.HOST);
-    hub.pin([
-      ...config.IME_PINNED_NAMES.map((name) => contractKey('name', name)),
-      ...config.IME_PINNED_IDS.map((id) => contractKey('id', id)),
-      ...(simulator?.keys ?? []),
-    ]);
+    hub.pin(opened.pinned);
     return {
       address,
       url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
-      upstreamUrl: base.href,
+      upstreamUrl: opened.url,
+      simulated,
       report,
       reload,
       close,
@@ -236,14 +245,4 @@ export async function startGateway(
     await close();
     throw error;
   }
-}
-
-function embeddedSimulator(config: Config): Simulator {
-  return new Simulator({
-    seed: config.SIMULATOR_SEED,
-    updatesPerSecond: config.SIMULATOR_RATE,
-    token: config.IME_TOKEN,
-    refuse: 'after',
-    zone: config.IME_TIME_ZONE,
-  });
 }

@@ -1,8 +1,9 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import type { Access } from '../access/access.ts';
 import type { ContractStatus } from '../contract/contract-status.ts';
 import type { FanOutCounts } from '../fanout/fanout.ts';
 import type { SourceReport } from '../hub/source.ts';
+import { Meters } from './meters.ts';
 
 /** What is done for clients. */
 export interface ServerReport {
@@ -41,6 +42,7 @@ const FLUSH_BUCKETS_S = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0
  */
 export class Metrics {
   readonly #registry = new Registry();
+  readonly #meters = new Meters(this.#registry);
   readonly #source: MetricsSource;
   readonly #flush: Histogram;
 
@@ -71,33 +73,38 @@ export class Metrics {
     return { type: this.#registry.contentType, text: await this.#registry.metrics() };
   }
 
+  /** The metrics of this process, to be put together with those of others. */
+  json(): ReturnType<Registry['getMetricsAsJSON']> {
+    return this.#registry.getMetricsAsJSON();
+  }
+
   #gateway(): void {
     const { version } = this.#source;
-    this.#gauge('info', 'Constant 1, with the version of the gateway.', 'version', () => ({
+    this.#meters.gauge('info', 'Constant 1, with the version of the gateway.', 'version', () => ({
       [version]: 1,
     }));
-    this.#gauge('ready', '1 while the gateway can do its job, else 0.', undefined, () =>
+    this.#meters.gauge('ready', '1 while the gateway can do its job, else 0.', undefined, () =>
       this.#source.isReady() ? 1 : 0,
     );
-    this.#counter(
+    this.#meters.counter(
       'log_lines_lost_total',
       'Lines of the log that could not be written.',
       undefined,
       () => this.#source.lostLines(),
     );
-    this.#gauge('contracts', 'Contracts held, by status.', 'status', () =>
+    this.#meters.gauge('contracts', 'Contracts held, by status.', 'status', () =>
       this.#source.contracts(),
     );
   }
 
   #upstream(): void {
     const report = () => this.#source.upstream();
-    this.#gauge('upstream_sockets', 'Upstream sockets, by state.', 'state', () => {
+    this.#meters.gauge('upstream_sockets', 'Upstream sockets, by state.', 'state', () => {
       const counts: Record<string, number> = {};
       for (const { state } of report().sockets) counts[state] = (counts[state] ?? 0) + 1;
       return counts;
     });
-    this.#gauge(
+    this.#meters.gauge(
       'upstream_last_message_age_seconds',
       'Seconds since the newest message of IME came; 0 before the first.',
       undefined,
@@ -109,7 +116,7 @@ export class Metrics {
         return newest === 0 ? 0 : (Date.now() - newest) / 1000;
       },
     );
-    this.#gauge(
+    this.#meters.gauge(
       'upstream_token_remaining_seconds',
       'Seconds until the access token for IME ends; -1 where that is not known.',
       undefined,
@@ -118,7 +125,7 @@ export class Metrics {
         return endsAtMs === null ? -1 : Math.max(0, (endsAtMs - Date.now()) / 1000);
       },
     );
-    this.#counter(
+    this.#meters.counter(
       'upstream_logins_total',
       'Logins at IME, by how they ended.',
       'outcome',
@@ -126,43 +133,43 @@ export class Metrics {
     );
     this.#cluster();
     const counts = () => report().counts;
-    this.#counter(
+    this.#meters.counter(
       'upstream_dials_total',
       'Upstream connections tried.',
       undefined,
       () => report().dials,
     );
-    this.#counter(
+    this.#meters.counter(
       'upstream_failures_total',
       'Upstream connections lost or refused, by what that meant.',
       'class',
       () => counts().failures,
     );
-    this.#counter(
+    this.#meters.counter(
       'upstream_messages_total',
       'Messages of IME that were read.',
       undefined,
       () => counts().messages,
     );
-    this.#counter(
+    this.#meters.counter(
       'upstream_partial_messages_total',
       'Messages without one of their sections.',
       undefined,
       () => counts().partialMessages,
     );
-    this.#counter(
+    this.#meters.counter(
       'upstream_duplicate_messages_total',
       'Messages that another socket had delivered already.',
       undefined,
       () => counts().duplicates,
     );
-    this.#counter(
+    this.#meters.counter(
       'upstream_late_messages_total',
       'Messages more than two seconds late.',
       undefined,
       () => counts().lateMessages,
     );
-    this.#counter(
+    this.#meters.counter(
       'upstream_dropped_frames_total',
       'Frames that could not be used, by reason.',
       'reason',
@@ -173,17 +180,22 @@ export class Metrics {
   #cluster(): void {
     const cluster = () => this.#source.upstream().cluster;
     if (cluster() === undefined) return;
-    this.#gauge('cluster_gateways', 'Gateways that share the upstream.', undefined, () => {
+    this.#meters.gauge('cluster_gateways', 'Gateways that share the upstream.', undefined, () => {
       return cluster()?.gateways.length ?? 0;
     });
-    this.#gauge('cluster_holder', '1 where this gateway holds the upstream.', undefined, () => {
-      const { gateway, holder } = cluster() ?? { gateway: '', holder: null };
-      return gateway === holder ? 1 : 0;
-    });
-    this.#gauge('cluster_redis_healthy', '1 while Redis can be reached.', undefined, () => {
+    this.#meters.gauge(
+      'cluster_holder',
+      '1 where this gateway holds the upstream.',
+      undefined,
+      () => {
+        const { gateway, holder } = cluster() ?? { gateway: '', holder: null };
+        return gateway === holder ? 1 : 0;
+      },
+    );
+    this.#meters.gauge('cluster_redis_healthy', '1 while Redis can be reached.', undefined, () => {
       return cluster()?.redisHealthy === true ? 1 : 0;
     });
-    this.#gauge(
+    this.#meters.gauge(
       'cluster_redis_round_trip_seconds',
       'Seconds that the last probe took through Redis and back; -1 while none comes back.',
       undefined,
@@ -196,98 +208,60 @@ export class Metrics {
 
   #clients(): void {
     const report = () => this.#source.server();
-    this.#gauge('clients', 'Connections of clients, by transport.', 'transport', () => {
+    this.#meters.gauge('clients', 'Connections of clients, by transport.', 'transport', () => {
       const { webSockets, streams } = report();
       return { websocket: webSockets, http_stream: streams };
     });
-    this.#gauge('subscriptions', 'Subscriptions that are open.', undefined, () =>
+    this.#meters.gauge('subscriptions', 'Subscriptions that are open.', undefined, () =>
       this.#source.subscriptions(),
     );
-    this.#gauge(
+    this.#meters.gauge(
       'selections',
       'Different selections of open subscriptions.',
       undefined,
       () => report().projections,
     );
-    this.#counter(
+    this.#meters.counter(
       'renderings_total',
       'States rendered for subscriptions: each serves every client with the same selection.',
       undefined,
       () => report().renderings,
     );
-    this.#counter(
+    this.#meters.counter(
       'frames_sent_total',
       'Updates sent over WebSockets.',
       undefined,
       () => report().fanOut.frames,
     );
-    this.#counter(
+    this.#meters.counter(
       'bytes_sent_total',
       'Bytes of updates sent over WebSockets.',
       undefined,
       () => report().fanOut.bytes,
     );
-    this.#counter(
+    this.#meters.counter(
       'conflated_updates_total',
       'Updates that a newer one replaced before a slow client was sent them.',
       undefined,
       () => report().fanOut.conflated,
     );
-    this.#counter(
+    this.#meters.counter(
       'stalled_clients_total',
       'Clients that were closed because they took nothing.',
       undefined,
       () => report().fanOut.stalled,
     );
-    this.#counter(
+    this.#meters.counter(
       'limit_hits_total',
       'How often a limit was run into.',
       'limit',
       () => this.#source.access.hits,
     );
-    this.#counter(
+    this.#meters.counter(
       'refused_tokens_total',
       'Tokens that were refused.',
       undefined,
       () => this.#source.access.refusals,
     );
   }
-
-  #gauge(name: string, help: string, label: string | undefined, read: Reader): void {
-    const gauge = new Gauge({
-      name: `ime_gateway_${name}`,
-      help,
-      labelNames: label === undefined ? [] : [label],
-      registers: [this.#registry],
-      collect() {
-        gauge.reset();
-        each(label, read(), (labels, value) => gauge.set(labels, value));
-      },
-    });
-  }
-
-  #counter(name: string, help: string, label: string | undefined, read: Reader): void {
-    const counter = new Counter({
-      name: `ime_gateway_${name}`,
-      help,
-      labelNames: label === undefined ? [] : [label],
-      registers: [this.#registry],
-      collect() {
-        counter.reset();
-        each(label, read(), (labels, value) => counter.inc(labels, value));
-      },
-    });
-  }
-}
-
-/** Reads a value, or values by their label. */
-type Reader = () => number | Readonly<Record<string, number>>;
-
-function each(
-  label: string | undefined,
-  read: number | Readonly<Record<string, number>>,
-  put: (labels: Record<string, string>, value: number) => void,
-): void {
-  if (typeof read === 'number') put({}, read);
-  else for (const [name, value] of Object.entries(read)) put({ [label ?? '']: name }, value);
 }

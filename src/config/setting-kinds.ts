@@ -46,6 +46,18 @@ export function whole(least: number, most: number): SettingKind<number> {
   return { schema, expected: `a whole number from ${least} to ${most}` };
 }
 
+/** The same, or `auto` for what `auto` says. */
+export function wholeOrAuto(least: number, most: number, auto: () => number): SettingKind<number> {
+  const { schema, expected } = whole(least, most);
+  return {
+    schema: z
+      .string()
+      .transform((given) => (given === 'auto' ? String(Math.min(most, auto())) : given))
+      .pipe(schema),
+    expected: `auto or ${expected}`,
+  };
+}
+
 /** Any text but an empty one. */
 export const text: SettingKind<string> = { schema: z.string().min(1), expected: 'a text' };
 

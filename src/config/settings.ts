@@ -1,26 +1,21 @@
+import { availableParallelism } from 'node:os';
 import { compile } from 'proxy-addr';
-import { contractTextFault } from '../contract/key.ts';
-import { LocalTimeZone } from '../contract/local-time.ts';
 import { LOG_LEVELS } from '../observability/log.ts';
 import { redisPrefix, redisUrl } from './redis-url.ts';
-import { list, oneOf, optional, readable, setting, text, whole } from './setting-kinds.ts';
+import {
+  list,
+  oneOf,
+  optional,
+  readable,
+  setting,
+  text,
+  whole,
+  wholeOrAuto,
+} from './setting-kinds.ts';
+import { UPSTREAM_SETTINGS } from './upstream-settings.ts';
+import { webUrl } from './web-url.ts';
 
 const DAY_MS = 86_400_000;
-const contracts = list(
-  (item) => contractTextFault(item) === undefined,
-  'contracts between commas, each of 1 to 256 characters without control characters',
-);
-const serviceUrl = readable(readServiceUrl, 'a ws, wss, http or https URL without query and user');
-const timeZone = readable(
-  (given) => new LocalTimeZone(given),
-  'a time zone that Node knows, such as Asia/Tehran',
-);
-
-const token = readable((given) => {
-  if (!/^[\x21-\x7e\x80-\xff]+$/.test(given.trim())) throw new TypeError('not a token');
-  return given.trim();
-}, 'a token of characters that a header can carry');
-const webUrl = readable(readWebUrl, 'an http or https URL');
 const origins = list(isOrigin, 'origins between commas, such as https://app.example.com, or *');
 const proxies = readable(
   readProxies,
@@ -31,62 +26,7 @@ const proxies = readable(
 export const SETTINGS = {
   HOST: setting(text, '127.0.0.1', 'Address to listen on.'),
   PORT: setting(whole(0, 65_535), '4000', 'Port to listen on; 0 takes a free one.'),
-  IME_URL: optional(
-    serviceUrl,
-    'Base of the IME service, such as wss://core.hedgetech.ir/data-engine/ime. Unset: the embedded simulator.',
-  ),
-  IME_TOKEN: optional(token, 'Access token for IME.', true),
-  IME_TOKEN_FILE: optional(
-    text,
-    'File that holds the access token; read anew when it changes and at each refusal.',
-  ),
-  IME_USERNAME: optional(
-    text,
-    'Name to log in to IME with: the gateway then gets and renews its token by itself. Not together with IME_TOKEN or its file.',
-  ),
-  IME_PASSWORD: optional(text, 'Password to log in to IME with.', true),
-  IME_PASSWORD_FILE: optional(text, 'File that holds the password; read anew when it changes.'),
-  IME_LOGIN_URL: optional(
-    webUrl,
-    "Where to log in. Unset: /auth/user/token/issue at IME_URL's host, https for wss.",
-  ),
-  IME_AUTHORIZATION: setting(
-    oneOf(['auto', 'bearer', 'raw']),
-    'auto',
-    'How the token stands in its header: bearer puts Bearer before it, raw does not, auto tries the first and then the second.',
-  ),
-  IME_HEADERS_FILE: optional(
-    text,
-    'File with a JSON object of further headers for login and handshakes, such as Origin, User-Agent and Cookie; read anew when it changes.',
-  ),
-  IME_MAX_CONTRACTS_PER_SOCKET: setting(
-    whole(1, 10_000),
-    '100',
-    'Contracts on one upstream socket.',
-  ),
-  IME_MAX_URL_BYTES: setting(
-    whole(256, 1_000_000),
-    '3900',
-    'Bytes of an upstream request target (path and query). Older uvicorn refuses 4,096 and more.',
-  ),
-  IME_PING_INTERVAL_MS: setting(
-    whole(100, DAY_MS),
-    '5000',
-    'Milliseconds between pings on an upstream socket.',
-  ),
-  IME_PING_TIMEOUT_MS: setting(
-    whole(100, DAY_MS),
-    '5000',
-    'Milliseconds after a ping without any frame until the socket counts as dead.',
-  ),
-  IME_LINGER_MS: setting(
-    whole(0, DAY_MS),
-    '30000',
-    'Milliseconds that a contract stays subscribed upstream after its last subscriber.',
-  ),
-  IME_PINNED_NAMES: setting(contracts, '', 'Contract names that are always subscribed.'),
-  IME_PINNED_IDS: setting(contracts, '', 'Contract IDs that are always subscribed.'),
-  IME_TIME_ZONE: setting(timeZone, 'Asia/Tehran', "Zone of IME's zoneless timestamps."),
+  ...UPSTREAM_SETTINGS,
   AUTH: optional(
     oneOf(['none', 'keys', 'jwt']),
     'Who may use the gateway: none lets everybody in, keys asks for an API key, jwt for a JSON Web Token. Must be set, except for the simulator on a loopback address.',
@@ -254,6 +194,11 @@ export const SETTINGS = {
     'any',
     'Whether this gateway may hold the upstream sockets of its cluster: edge never does.',
   ),
+  WORKERS: setting(
+    wholeOrAuto(1, 64, availableParallelism),
+    '1',
+    'Processes that share the port; auto is one a core. Limits and status mean all of them together.',
+  ),
   LOG_LEVEL: setting(oneOf(LOG_LEVELS), 'info', 'Least level that is logged.'),
   SIMULATOR_RATE: setting(
     whole(1, 100_000),
@@ -262,19 +207,6 @@ export const SETTINGS = {
   ),
   SIMULATOR_SEED: setting(whole(0, 2 ** 31), '1', "Seed of the embedded simulator's market."),
 };
-
-function readServiceUrl(given: string): URL {
-  const url = new URL(given);
-  const known = ['ws:', 'wss:', 'http:', 'https:'].includes(url.protocol);
-  if (!known || url.search || url.hash || url.username || url.password) throw new TypeError(given);
-  return url;
-}
-
-function readWebUrl(given: string): URL {
-  const url = new URL(given);
-  if (!['http:', 'https:'].includes(url.protocol)) throw new TypeError(given);
-  return url;
-}
 
 function isOrigin(given: string): boolean {
   return given === '*' || (URL.canParse(given) && new URL(given).origin === given);

@@ -133,7 +133,11 @@ export class ConnectionIdentity implements TokenRenewer {
     if (this.principal !== undefined) return;
     const session = await this.#access.authenticate(token, this.quota.address);
     if (this.#client.readyState !== this.#client.OPEN) return;
-    this.quota.identify(session);
+    const identifying = this.quota.identifying(session);
+    if (identifying !== undefined) {
+      await identifying;
+      if (this.#client.readyState !== this.#client.OPEN) return;
+    }
     this.#forget = session.onEnd((end) => this.#ended(end));
     this.#log.debug(
       { connectionId: this.id, principal: session.principal.id },

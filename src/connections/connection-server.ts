@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Server, type WebSocket, WebSocketServer } from 'ws';
 import { LimitExceeded } from '../access/limit.ts';
-import type { ConnectionQuota } from '../access/quota.ts';
+import { ConnectionQuota } from '../access/quota.ts';
 import { ConnectionWriter } from '../fanout/connection-writer.ts';
 import type { FanOut } from '../fanout/fanout.ts';
 import { spreadOver } from '../lib/spread-over.ts';
@@ -110,14 +110,51 @@ export abstract class ConnectionServer<Client extends ClientConnection, Request>
     address: string,
     asked: Request,
   ): void {
-    let quota: ConnectionQuota;
     try {
-      quota = this.gateway.access.enter(address);
+      const coming = this.gateway.access.come(address);
+      if (coming instanceof ConnectionQuota) this.#admit(request, socket, head, coming, asked);
+      else this.#await(coming, request, socket, head, asked);
     } catch (error) {
       if (!(error instanceof LimitExceeded)) throw error;
       this.#refuse(request, socket, head);
-      return;
     }
+  }
+
+  /** Other processes have connections too: whether there is a place is asked of them. */
+  #await(
+    coming: Promise<ConnectionQuota>,
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    asked: Request,
+  ): void {
+    const end = () => socket.destroy();
+    socket.on('error', end);
+    coming
+      .then(
+        (quota) => {
+          socket.off('error', end);
+          this.#admit(request, socket, head, quota, asked);
+        },
+        (error: unknown) => {
+          if (!(error instanceof LimitExceeded)) throw error;
+          socket.off('error', end);
+          this.#refuse(request, socket, head);
+        },
+      )
+      .catch((error: unknown) => {
+        this.gateway.log.error({ error }, 'a connection could not be taken');
+        end();
+      });
+  }
+
+  #admit(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    quota: ConnectionQuota,
+    asked: Request,
+  ): void {
     const token = this.#form.token(request.headers);
     let taken = false;
     this.#server.handleUpgrade(request, socket, head, (client) => {

@@ -117,9 +117,12 @@ export class GatewayServer {
    * clients come back elsewhere, and ends. Until then operators are answered.
    *
    * @param drainMs the drain time, in milliseconds
+   * @param handsOver whether another process takes the connections that come: requests on those there are
+   *   answered until the end
    */
-  async close(drainMs: number): Promise<void> {
-    this.#draining = true;
+  async close(drainMs: number, handsOver = false): Promise<void> {
+    if (handsOver) this.#listener.stop();
+    else this.#draining = true;
     // A stream that is completed is over for its client; one that breaks is taken up again.
     const streams = [...this.#endpoint.streams.open];
     await Promise.all([

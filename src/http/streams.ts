@@ -58,11 +58,12 @@ export class HttpStreams {
       throw new HttpFault(406, message);
     }
     const { access, hub, log } = this.#gateway;
-    const quota = access.enter(address);
+    const quota = await access.come(address);
     try {
-      quota.identify(session);
+      await quota.identifying(session);
+      const reserved = await subscription.reserve(quota);
       const resume = format.resumes ? request.headers['last-event-id'] : undefined;
-      const place = subscription.take(quota, resume?.toString());
+      const place = subscription.take(quota, resume?.toString(), reserved);
       const payloads =
         place.kind === 'status' ? new StatusResults(hub, place) : new Payloads(hub, place);
       this.#open.add(response);

@@ -3,14 +3,13 @@ import {
   AWAITING_STATE,
   type ContractStatus,
   type ContractStatusCode,
-  type StatusCause,
 } from '../contract/contract-status.ts';
 import type { ContractKey } from '../contract/key.ts';
 import { type Snapshot, withKnownSections } from '../contract/snapshot.ts';
 import { KeptShare } from './kept-share.ts';
 import { ObjectTexts } from './object-texts.ts';
 import { cursorOf, ORIGIN, type Position } from './position.ts';
-import type { NewState } from './source.ts';
+import type { NewState, NewStatus } from './source.ts';
 
 /** A {@link Snapshot} with its place in the order in which the gateway received the contract's states. */
 export interface NumberedSnapshot extends Snapshot {
@@ -88,14 +87,15 @@ export class ContractState implements ContractFacts {
   }
 
   /** This state after a new snapshot: sections that it leaves out keep their last known value. */
-  withSnapshot({ snapshot, sequence, position, stale }: NewState): ContractState {
+  withSnapshot({ snapshot, sequence, position, stale, sinceMs }: NewState): ContractState {
     const status = stale === undefined ? 'LIVE' : 'STALE';
     const known = withKnownSections(snapshot, this.snapshot);
     const isStatusSame = status === this.status && (stale?.reason ?? null) === this.statusReason;
     const changes = changesBy(this.changes, this.snapshot, known, position.offset);
     const facts: ContractFacts = {
       status,
-      statusSinceMs: status === this.status ? this.statusSinceMs : snapshot.receivedAtMs,
+      statusSinceMs:
+        sinceMs ?? (status === this.status ? this.statusSinceMs : snapshot.receivedAtMs),
       statusReason: stale?.reason ?? null,
       statusCode: stale?.code ?? null,
       snapshot: { sequence, ...known },
@@ -106,12 +106,7 @@ export class ContractState implements ContractFacts {
   }
 
   /** This state with another status or cause; itself where neither changes. */
-  withStatus(
-    status: ContractStatus,
-    cause: StatusCause | null,
-    position: Position,
-    nowMs: number,
-  ): ContractState {
+  withStatus({ status, cause, position, sinceMs }: NewStatus, nowMs: number): ContractState {
     const statusReason = cause?.reason ?? null;
     const statusCode = cause?.code ?? null;
     const isSame = status === this.status && statusReason === this.statusReason;
@@ -119,7 +114,7 @@ export class ContractState implements ContractFacts {
     if (isSame && statusCode === this.statusCode && this.position !== ORIGIN) return this;
     const facts: ContractFacts = {
       status,
-      statusSinceMs: status === this.status ? this.statusSinceMs : nowMs,
+      statusSinceMs: sinceMs ?? (status === this.status ? this.statusSinceMs : nowMs),
       statusReason,
       statusCode,
       snapshot: this.snapshot,

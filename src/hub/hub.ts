@@ -1,4 +1,4 @@
-import { CONTRACT_STATUSES, type ContractStatus } from '../contract/contract-status.ts';
+import type { ContractStatus } from '../contract/contract-status.ts';
 import type { ContractKey } from '../contract/key.ts';
 import type { ContractSearch } from '../contract/search.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -6,12 +6,13 @@ import { DueQueue } from '../lib/due-queue.ts';
 import { ExpiryQueue } from '../lib/expiry-queue.ts';
 import type { Logger } from '../observability/log.ts';
 import type { ContractState } from './contract-state.ts';
-import { KeptShare } from './kept-share.ts';
+import { guarded, Observed } from './observed.ts';
 import { OpenSubscriptions } from './open-subscriptions.ts';
-import { laterOf, ORIGIN, type Position } from './position.ts';
+import { type Position, Reached } from './position.ts';
 import { toLetGo } from './room.ts';
 import type { ContractSink, ContractSource, NewState, NewStatus } from './source.ts';
-import { type Broke, type ContractObserver, type ContractSubscriber, Topic } from './topic.ts';
+import type { Broke, ContractSubscriber, Topic } from './topic.ts';
+import { Topics } from './topics.ts';
 import { Watchers } from './watchers.ts';
 
 /** The pace of subscriptions is even to within this, in milliseconds. */
@@ -22,7 +23,7 @@ const PACE_EVEN_MS = 5;
  * subscriber until `lingerMs` after its last one, however many subscribers it has.
  */
 export class ContractHub implements ContractSink {
-  readonly #topics = new Map<ContractKey, Topic>();
+  readonly #topics: Topics;
   readonly #linger: ExpiryQueue<ContractKey>;
   /** What everything in the hub measures times with. */
   readonly clock: Clock;
@@ -31,21 +32,23 @@ export class ContractHub implements ContractSink {
   readonly pace: DueQueue;
   readonly open: OpenSubscriptions;
   #source: ContractSource | undefined;
-  readonly #share = new KeptShare();
   readonly #watchers = new Watchers();
-  #observer: ContractObserver | undefined;
-  #latest: Position = ORIGIN;
+  /** Who is told what becomes of contracts. */
+  readonly observed: Observed;
+  readonly #reached = new Reached();
   #closed = false;
 
   /** @param lingerMs how long a contract stays retained after its last subscriber */
   constructor(lingerMs: number, clock: Clock, log: Logger) {
     this.clock = clock;
+    this.#topics = new Topics(clock);
     this.#log = log;
+    this.observed = new Observed(log);
     this.open = new OpenSubscriptions(log);
     this.pace = new DueQueue(PACE_EVEN_MS, (error) => log.error({ error }, 'a held update failed'));
     this.#linger = new ExpiryQueue(
       lingerMs,
-      (key) => this.#guard('a contract could not be let go', () => this.#drop([key])),
+      (key) => guarded(log, 'a contract could not be let go', () => this.#drop([key])),
       clock,
     );
   }
@@ -53,11 +56,6 @@ export class ContractHub implements ContractSink {
   /** Names the source that contracts are asked of, before the first one is. */
   connect(source: ContractSource): void {
     this.#source = source;
-  }
-
-  /** Names who is told what becomes of contracts. */
-  observe(observer: ContractObserver): void {
-    this.#observer = observer;
   }
 
   /**
@@ -68,18 +66,27 @@ export class ContractHub implements ContractSink {
    */
   subscribe(keys: readonly ContractKey[], subscriber: ContractSubscriber): ContractState[] {
     // What the source knows of a contract it tells at once: before there is a subscriber to tell it twice.
-    return this.#hold(keys).map((topic) => {
-      if (topic.add(subscriber)) this.#linger.delete(topic.key);
-      return topic.state;
-    });
+    const topics = this.#hold(keys);
+    const wanted: ContractKey[] = [];
+    for (const topic of topics) {
+      if (!topic.add(subscriber)) continue;
+      if (topic.shared) wanted.push(topic.key);
+      else this.#linger.delete(topic.key);
+    }
+    if (wanted.length > 0) this.#source?.retain(wanted);
+    return topics.map(({ state }) => state);
   }
 
   /** Removes a subscriber from contracts; those without another one linger. */
   unsubscribe(keys: readonly ContractKey[], subscriber: ContractSubscriber): void {
+    const unwanted: ContractKey[] = [];
     for (const key of keys) {
       const topic = this.#topics.get(key);
-      if (topic !== undefined) this.#remove(topic, subscriber);
+      if (!topic?.remove(subscriber)) continue;
+      if (topic.shared) unwanted.push(key);
+      else if (!topic.pinned) this.#linger.add(key);
     }
+    if (unwanted.length > 0) this.#source?.release(unwanted);
   }
 
   /**
@@ -90,11 +97,7 @@ export class ContractHub implements ContractSink {
    */
   watch(watcher: ContractSubscriber): ContractState[] {
     if (!this.#closed) this.#watchers.add(watcher);
-    const states = this.#watchers.releasedStates();
-    for (const { announcement, state } of this.#topics.values()) {
-      if (announcement === 'announced') states.push(state);
-    }
-    return states;
+    return [...this.#watchers.releasedStates(), ...this.#topics.announced()];
   }
 
   /** Removes a subscriber to every contract. */
@@ -104,7 +107,7 @@ export class ContractHub implements ContractSink {
 
   /** The position of the last change that was told, here or by another gateway. */
   get latest(): Position {
-    return this.#source?.latest?.() ?? this.#latest;
+    return this.#source?.latest?.() ?? this.#reached.position;
   }
 
   /** How many contracts are held. */
@@ -114,7 +117,7 @@ export class ContractHub implements ContractSink {
 
   /** Whether the contract is held. */
   holds(key: ContractKey): boolean {
-    return this.#topics.has(key);
+    return this.#topics.get(key) !== undefined;
   }
 
   /** Whether the contract is held for those who want it alone: it is not pinned. */
@@ -166,13 +169,12 @@ export class ContractHub implements ContractSink {
     return this.#topics.get(key)?.state;
   }
 
-  /**
-   * The latest state of a contract as a reader gets it who does not stay; `undefined` for one not held.
-   * One that lingers does so anew.
-   */
+  /** {@link stateOf} for a reader who does not stay: what lingers does so anew. */
   read(key: ContractKey): ContractState | undefined {
     if (this.#linger.has(key)) this.#linger.add(key);
-    return this.stateOf(key);
+    const topic = this.#topics.get(key);
+    if (topic?.isUnwanted) this.#source?.readAgain?.(key);
+    return topic?.state;
   }
 
   /** Whether the source has said that a contract exists, or that it does not; false for one not held. */
@@ -187,37 +189,51 @@ export class ContractHub implements ContractSink {
 
   /** The latest states of contracts that are held, but INVALID ones, in the order of asking. */
   states(search?: ContractSearch): ContractState[] {
-    const all = Array.from(this.#topics.values(), ({ state }) => state);
-    return all.filter(({ key, status }) => status !== 'INVALID' && search?.finds(key) !== false);
+    return this.#topics.states(search);
   }
 
   /** How many of the contracts held have each status. */
   countByStatus(): Record<ContractStatus, number> {
-    const none = CONTRACT_STATUSES.map((status) => [status, 0]);
-    const counts = Object.fromEntries(none) as Record<ContractStatus, number>;
-    for (const { state } of this.#topics.values()) counts[state.status]++;
-    return counts;
+    return this.#topics.countByStatus();
   }
 
   state(key: ContractKey, state: NewState): void {
-    this.#latest = laterOf(this.#latest, state.position);
+    this.#reached.to(state.position);
     const topic = this.#topics.get(key);
     if (topic === undefined) return;
-    if (topic.state.snapshot === null) this.#observe((observer) => observer.answered(key));
+    if (topic.state.snapshot === null) this.observed.tell('answered', key);
     this.#change(topic, topic.state.withSnapshot(state));
   }
 
-  status(key: ContractKey, { status, cause, position }: NewStatus): void {
-    this.#latest = laterOf(this.#latest, position);
+  status(key: ContractKey, status: NewStatus): void {
+    this.#reached.to(status.position);
     const topic = this.#topics.get(key);
-    if (status === 'INVALID') this.#observe((observer) => observer.refused(key));
+    if (status.status === 'INVALID') this.observed.tell('refused', key);
     if (topic === undefined) return;
-    this.#change(topic, topic.state.withStatus(status, cause, position, this.clock.nowMs()));
+    this.#change(topic, topic.state.withStatus(status, this.clock.nowMs()));
   }
 
   accepted(key: ContractKey): void {
     this.#topics.get(key)?.accept();
-    this.#observe((observer) => observer.answered(key));
+    this.observed.tell('answered', key);
+  }
+
+  shared(key: ContractKey, tell: () => void): void {
+    const topic = this.#topics.get(key) ?? this.#topics.made(key);
+    const isNew = topic.announcement === 'joining';
+    topic.share();
+    this.#linger.delete(key);
+    this.#topics.add([topic]);
+    tell();
+    if (isNew) this.#watchers.joined([topic], this.#broke);
+  }
+
+  letGo(key: ContractKey, position: Position): void {
+    const topic = this.#topics.get(key);
+    // Somebody has come to want it meanwhile, and the source is told so.
+    if (topic === undefined || topic.subscriberCount > 0) return;
+    this.#topics.delete([key]);
+    this.#released(topic, position);
   }
 
   /** Ends every subscription and releases every contract. */
@@ -226,51 +242,47 @@ export class ContractHub implements ContractSink {
     this.open.end();
     this.#linger.clear();
     this.pace.close();
-    this.#source?.release([...this.#topics.keys()]);
+    this.#source?.release(this.#topics.keys());
     this.#topics.clear();
     this.#watchers.clear();
   }
 
   /** The topics of contracts; those that are not held yet are asked of the source, all at once. */
   #hold(keys: readonly ContractKey[]): Topic[] {
-    const added: ContractKey[] = [];
+    const added: Topic[] = [];
     const topics = keys.map((key) => {
       const known = this.#topics.get(key);
       if (known !== undefined) return known;
-      const topic = new Topic(key, this.clock.nowMs(), this.clock.monotonicMs(), this.#share);
+      const topic = this.#topics.made(key);
       if (this.#closed) return topic;
-      this.#topics.set(key, topic);
-      added.push(key);
+      this.#topics.add([topic]);
+      added.push(topic);
       return topic;
     });
     // What is asked for in one step is asked for by one.
     const [first] = added;
     if (first !== undefined) {
-      this.#share.divide(this.#topics.size);
-      this.#source?.retain(added, this.#observer?.askerOf(first));
-      const joined = added.flatMap((key) => this.#topics.get(key) ?? []);
+      const asked = added.map(({ key }) => key);
+      this.#source?.retain(asked, this.observed.askerOf(first.key));
+      const joined = asked.flatMap((key) => this.#topics.get(key) ?? []);
       this.#watchers.joined(joined, this.#broke);
     }
     return topics;
   }
 
-  #remove(topic: Topic, subscriber: ContractSubscriber): void {
-    if (topic.remove(subscriber) && !topic.pinned) this.#linger.add(topic.key);
-  }
-
   #drop(keys: readonly ContractKey[]): void {
     if (keys.length === 0) return;
-    for (const key of keys) {
-      const topic = this.#topics.get(key);
-      this.#topics.delete(key);
-      this.#observe((observer) => observer.dropped(key));
-      if (topic?.announcement !== 'announced' || this.#source === undefined) continue;
-      const position = this.#source.position();
-      this.#latest = laterOf(this.#latest, position);
-      this.#watchers.released(topic.state, position, this.clock.nowMs(), this.#broke);
-    }
-    this.#share.divide(this.#topics.size);
+    const dropped = keys.map((key) => this.#topics.get(key));
+    this.#topics.delete(keys);
+    for (const key of keys) this.observed.tell('dropped', key);
+    for (const topic of dropped)
+      if (topic && this.#source) this.#released(topic, this.#source.position());
     this.#source?.release(keys);
+  }
+
+  #released(topic: Topic, position: Position): void {
+    this.#reached.to(position);
+    this.#watchers.released(topic, position, this.clock.nowMs(), this.#broke);
   }
 
   #change(topic: Topic, state: ContractState): void {
@@ -281,20 +293,7 @@ export class ContractHub implements ContractSink {
   readonly #broke: Broke = (subscriber, error, contract) => {
     this.#log.error({ error, contract }, 'a subscriber failed: it is ended');
     this.#watchers.delete(subscriber);
-    const topic = this.#topics.get(contract);
-    if (topic !== undefined) this.#remove(topic, subscriber);
-    this.#guard('a subscriber did not end', () => subscriber.broken());
+    this.unsubscribe([contract], subscriber);
+    guarded(this.#log, 'a subscriber did not end', () => subscriber.broken());
   };
-
-  #observe(tell: (observer: ContractObserver) => void): void {
-    this.#guard('an observer of contracts failed', () => this.#observer && tell(this.#observer));
-  }
-
-  #guard(failure: string, run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      this.#log.error({ error }, failure);
-    }
-  }
 }

@@ -29,6 +29,16 @@ export function readCursor(text: string): Position | undefined {
   return parts === null ? undefined : { epoch: parts[1] as string, offset: Number(parts[2]) };
 }
 
+/** The furthest position that was reached: what is told anew may be older than what was told last. */
+export class Reached {
+  position = ORIGIN;
+
+  to(position: Position): void {
+    const { epoch, offset } = this.position;
+    if (position.offset > offset || position.epoch !== epoch) this.position = position;
+  }
+}
+
 /** What a client has that shows a cursor: no log is kept, for each state has its own position. */
 export class Resumption {
   readonly #epoch: string;
@@ -60,11 +70,6 @@ export class Resumption {
 /** A time as a difference of offsets. */
 export function paceOffset(ms: number): number {
   return Math.ceil(ms * 1_000);
-}
-
-/** The later of two positions; the second one where they cannot be compared. */
-export function laterOf(one: Position, other: Position): Position {
-  return one.epoch === other.epoch && one.offset > other.offset ? one : other;
 }
 
 /** Orders states as they have changed. */

@@ -16,6 +16,8 @@ export interface ContractSource {
   askedToo?(keys: readonly ContractKey[], asker: string): void;
   /** Nobody wants the contracts any more: nothing more is told of them. */
   release(keys: readonly ContractKey[]): void;
+  /** A contract that is shared with others was read by somebody who does not stay. */
+  readAgain?(key: ContractKey): void;
   /** The position of what happens here and now: beyond everything that was told before. */
   position(): Position;
   /**
@@ -42,6 +44,8 @@ export interface NewState {
   readonly snapshot: Snapshot;
   /** Set where the state is known to be late: the contract is then STALE for this reason, otherwise LIVE. */
   readonly stale?: StatusCause | undefined;
+  /** Since when its status is so, in epoch milliseconds; by default since it came where that is a change. */
+  readonly sinceMs?: number;
 }
 
 /** A contract's status without a new state. */
@@ -50,6 +54,8 @@ export interface NewStatus {
   /** Why; null for LIVE. */
   readonly cause: StatusCause | null;
   readonly position: Position;
+  /** Since when it is so, in epoch milliseconds; by default since it is told where that is a change. */
+  readonly sinceMs?: number;
 }
 
 /** What a source tells the hub. Calls for a contract that is not retained are ignored. */
@@ -60,6 +66,14 @@ export interface ContractSink {
   status(key: ContractKey, status: NewStatus): void;
   /** The contract exists, though no state of it may have come yet. */
   accepted(key: ContractKey): void;
+  /**
+   * The contract is held from now on, though nobody here need have asked for it: others share the source.
+   *
+   * @param tell tells what is known of it, at once
+   */
+  shared?(key: ContractKey, tell: () => void): void;
+  /** A contract that was shared is held no more; `position`: where that stands among all changes. */
+  letGo?(key: ContractKey, position: Position): void;
 }
 
 /** A source as an operator sees it. */

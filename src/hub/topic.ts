@@ -54,6 +54,7 @@ export class Topic {
    */
   announcement: 'joining' | 'withheld' | 'announced' = 'joining';
   readonly #subscribers = new Set<ContractSubscriber>();
+  #shared = false;
   #state: ContractState;
   #isAccepted = false;
 
@@ -84,6 +85,22 @@ export class Topic {
   /** Its source says that it exists. */
   accept(): void {
     this.#isAccepted = true;
+  }
+
+  /** Others share it: its source says when it is held no more, and is told whether it is wanted here. */
+  get shared(): boolean {
+    return this.#shared;
+  }
+
+  /** Whether it is held because others share it, and nobody here stays. */
+  get isUnwanted(): boolean {
+    return this.#shared && this.#subscribers.size === 0;
+  }
+
+  /** Others share it from now on. */
+  share(): void {
+    this.#shared = true;
+    this.pinned = true;
   }
 
   get subscriberCount(): number {

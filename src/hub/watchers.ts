@@ -42,14 +42,13 @@ export class Watchers {
     }
   }
 
-  /**
-   * A contract is held no more: tells that, but of one that was told to be INVALID, and remembers it.
-   *
-   * @param state its last one
-   */
-  released(state: ContractState, position: Position, nowMs: number, broke: Broke): void {
+  /** A contract is held no more: tells that, but of one that was told to be INVALID, and remembers it. */
+  released({ state, announcement }: Topic, position: Position, nowMs: number, broke: Broke): void {
+    if (announcement !== 'announced') return;
     const isInvalid = state.status === 'INVALID';
-    const last = isInvalid ? state : state.withStatus('STALE', RELEASED, position, nowMs);
+    const last = isInvalid
+      ? state
+      : state.withStatus({ status: 'STALE', cause: RELEASED, position }, nowMs);
     if (!isInvalid) tellEach(this.#watchers, last, true, broke);
     this.#released.set(last.key, last);
     if (this.#released.size <= MOST_RELEASED) return;

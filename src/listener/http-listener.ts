@@ -55,6 +55,8 @@ export class HttpListener {
   readonly #unread: UnreadAnswers;
   readonly #repeats = new RepeatLimit(REPEAT_INTERVAL_MS);
   readonly #rooms = new RepeatLimit(ROOM_INTERVAL_MS);
+  /** Comes once everything has ended, from when no more connections are taken. */
+  #closed: Promise<void> | undefined;
   /** The latest response of each connection; what holds it is set once, for each request would cost. */
   readonly #latest = new WeakMap<Duplex, { response: ServerResponse | undefined }>();
 
@@ -77,6 +79,7 @@ export class HttpListener {
     this.#http = createServer(timeouts, (request, response) => {
       const latest = this.#latest.get(request.socket);
       if (latest !== undefined) latest.response = response;
+      if (this.#closed !== undefined) response.setHeader('connection', 'close');
       this.#guard(request, () => user.answer(request, response));
     });
     this.#limitConnections(most);
@@ -120,10 +123,16 @@ export class HttpListener {
     return this.#http.address() as AddressInfo;
   }
 
+  /** Takes no more connections: from now on each of those there are ends with the next answer. */
+  stop(): void {
+    this.#closed ??= new Promise((resolve) => this.#http.close(() => resolve()));
+    this.#http.closeIdleConnections();
+  }
+
   /** Takes no more connections, and ends those there are once what was asked is answered, or soon. */
   async close(): Promise<void> {
-    const closed = new Promise((resolve) => this.#http.close(resolve));
-    this.#http.closeIdleConnections();
+    this.stop();
+    const closed = this.#closed;
     const timer = setTimeout(() => this.#http.closeAllConnections(), CLOSE_TIMEOUT_MS);
     await closed;
     clearTimeout(timer);

@@ -4,6 +4,8 @@ import { constants, openSync, write } from 'node:fs';
 const MOST_WAITING_BYTES = 1024 * 1024;
 /** As much is handed to the system at once, in bytes. */
 const WRITE_BYTES = 64 * 1024;
+/** As much goes into a pipe in one piece, whoever else writes to it. Source: PIPE_BUF in limits.h. */
+const WHOLE_BYTES = 4_096;
 /** How soon a reader that takes nothing is tried again, in milliseconds. */
 const RETRY_MS = 50;
 
@@ -13,6 +15,7 @@ const RETRY_MS = 50;
  */
 export class LogWriter {
   readonly #fd: number;
+  readonly #writeBytes: number;
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
   #state: 'idle' | 'writing' | 'retrying' = 'idle';
@@ -22,9 +25,12 @@ export class LogWriter {
   /**
    * @param fd written to by nobody else. A stuck write must not hold up the process's end, so it should be
    *   non-blocking: see {@link openNonBlocking}
+   * @param isShared whether other processes write to the same pipe: lines are then written so that none of
+   *   theirs comes to stand inside one, as far as a pipe allows
    */
-  constructor(fd: number) {
+  constructor(fd: number, isShared = false) {
     this.#fd = fd;
+    this.#writeBytes = isShared ? WHOLE_BYTES : WRITE_BYTES;
   }
 
   /** How many lines could not be written. */
@@ -71,8 +77,10 @@ export class LogWriter {
     this.#state = 'writing';
     let bytes = 0;
     let count = 0;
-    while (count < this.#waiting.length && (count === 0 || bytes < WRITE_BYTES)) {
-      bytes += this.#waiting[count++]?.length ?? 0;
+    for (const { length } of this.#waiting) {
+      if (count > 0 && bytes + length > this.#writeBytes) break;
+      bytes += length;
+      count++;
     }
     const chunk = Buffer.concat(this.#waiting.slice(0, count));
     write(this.#fd, chunk, 0, chunk.length, null, (error, written) => {

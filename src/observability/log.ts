@@ -38,14 +38,25 @@ export interface ProcessLog {
   isWriting(): boolean;
 }
 
-/** The process's log on stdout: lines of JSON, or text for a person where stdout is a terminal. */
-export function processLog(level: LogLevel): ProcessLog {
+/** Which of several processes a log is of. */
+export interface SharedLog {
+  /** Each line names it; `undefined` for the first process. */
+  readonly worker: number | undefined;
+}
+
+/**
+ * The process's log on stdout: lines of JSON, or text for a person where stdout is a terminal.
+ *
+ * @param shared where other processes write to the same stdout
+ */
+export function processLog(level: LogLevel, shared?: SharedLog): ProcessLog {
   const { isTTY, fd } = process.stdout;
-  const writer = new LogWriter(openNonBlocking(fd));
+  const writer = new LogWriter(openNonBlocking(fd), shared !== undefined);
+  const base = shared?.worker === undefined ? {} : { base: { worker: shared.worker } };
   const toText = pretty.prettyFactory({});
   const terminal = { write: (line: string) => writer.write(toText(line)) };
   return {
-    log: pino(optionsOf(level), isTTY ? terminal : writer),
+    log: pino({ ...optionsOf(level), ...base }, isTTY ? terminal : writer),
     tell: isTTY ? (text) => writer.write(text) : undefined,
     lost: () => writer.lost,
     flush: (mostMs) => writer.flush(mostMs),

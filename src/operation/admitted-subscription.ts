@@ -1,5 +1,6 @@
 import type { Principal } from '../access/principal.ts';
 import type { ConnectionQuota } from '../access/quota.ts';
+import type { SharedSubscription } from '../access/shared-places.ts';
 import type { ContractKey } from '../contract/key.ts';
 import { ORIGIN, readCursor } from '../hub/position.ts';
 import type { Projection } from '../render/projection.ts';
@@ -20,15 +21,43 @@ export class AdmittedSubscription {
   }
 
   /**
+   * What {@link take} is about to take is taken from what all processes may together.
+   *
+   * @returns `undefined` where this process is alone
+   * @throws LimitExceeded, AccessRefused as {@link take} does
+   */
+  reserve(quota: ConnectionQuota): Promise<SharedSubscription> | undefined {
+    const { contracts } = this.#who();
+    return quota.reserve(
+      this.#asked.keys.filter((key) => contracts.allow(key)),
+      this.#projection,
+    );
+  }
+
+  /**
    * Takes what the subscription uses of its connection. Who may see what is asked once more, at this
    * moment: it may have become less since the operation was admitted.
    *
    * @param resume a cursor that the transport resumes by, in the place of `since`; one that cannot be read
    *   begins with everything
+   * @param reserved what {@link reserve} has taken, given back with the place, or at once where this throws
    * @throws LimitExceeded where it would be too much
    * @throws AccessRefused where the principal is not let in any more
    */
-  take(quota: ConnectionQuota, resume?: string): SubscriptionPlace {
+  take(quota: ConnectionQuota, resume?: string, reserved?: SharedSubscription): SubscriptionPlace {
+    try {
+      return this.#take(quota, resume, reserved);
+    } catch (error) {
+      reserved?.giveBack();
+      throw error;
+    }
+  }
+
+  #take(
+    quota: ConnectionQuota,
+    resume: string | undefined,
+    reserved: SharedSubscription | undefined,
+  ): SubscriptionPlace {
     const { contracts } = this.#who();
     const { keys: asked, initial, intervalMs, everyMs, changesOnly } = this.#asked;
     const { readsSince } = this.#projection;
@@ -49,7 +78,7 @@ export class AdmittedSubscription {
       since,
       readsSince,
     };
-    return new SubscriptionPlace(quota, wish, this.#projection);
+    return new SubscriptionPlace(quota, wish, this.#projection, reserved);
   }
 }
 
@@ -58,10 +87,17 @@ export class SubscriptionPlace {
   readonly kind = 'contracts';
   readonly wish: UpdateWish;
   readonly projection: Projection;
+  readonly #reserved: SharedSubscription | undefined;
   #quota: ConnectionQuota | undefined;
 
-  constructor(quota: ConnectionQuota, wish: UpdateWish, projection: Projection) {
+  constructor(
+    quota: ConnectionQuota,
+    wish: UpdateWish,
+    projection: Projection,
+    reserved?: SharedSubscription,
+  ) {
     this.#quota = quota;
+    this.#reserved = reserved;
     this.wish = wish;
     this.projection = projection;
     projection.acquire();
@@ -74,5 +110,6 @@ export class SubscriptionPlace {
     this.#quota = undefined;
     this.projection.release();
     quota.unsubscribe(this.wish.keys, this.projection);
+    this.#reserved?.giveBack();
   }
 }

@@ -26,7 +26,9 @@ export function contractLoader(
       const keysByWait = new Map<number, Set<ContractKey>>();
       const added = new Set(reads.map(({ key }) => key).filter((key) => !hub.holds(key)));
       // All of them, so that no room is made for some by letting go of others.
-      const refusal = refusalOf([...new Set(reads.map(({ key }) => key))]);
+      const refusing = refusalOf([...new Set(reads.map(({ key }) => key))]);
+      // What is asked for is held in the same step, where nobody else need be asked.
+      const refusal = refusing instanceof Promise ? await refusing : refusing;
       for (const read of reads) {
         const { key, waitMs } = read;
         if (refusal !== undefined && added.has(key)) results.set(cacheKey(read), refusal);
@@ -52,12 +54,12 @@ export function contractLoader(
   );
 
   /** Why contracts that are not held yet are not asked of IME for this principal. */
-  function refusalOf(keys: readonly ContractKey[]): Error | undefined {
+  function refusalOf(keys: readonly ContractKey[]): Error | undefined | Promise<Error | undefined> {
+    const refused = (error: unknown) => error as Error;
     try {
-      access.ask(keys, who());
-      return undefined;
+      return access.asking(keys, who())?.then(() => undefined, refused);
     } catch (error) {
-      return error as Error;
+      return refused(error);
     }
   }
 }

@@ -19,6 +19,8 @@ export interface OperationGateway {
   readonly documentLimits: DocumentLimits;
   readonly maxCost: number;
   readonly report: () => GatewayReport;
+  /** Hears what other processes have, so that a report tells it; `undefined` where there are none. */
+  readonly hear?: (() => Promise<void>) | undefined;
 }
 
 /** Who asks for an operation, and how. */
@@ -42,15 +44,17 @@ class OperationContext implements GatewayContext {
   readonly access: Access;
   readonly zone: LocalTimeZone;
   readonly report: () => GatewayReport;
+  readonly hear: (() => Promise<void>) | undefined;
   readonly renewer: TokenRenewer | undefined;
   readonly #asker: Asker;
   #contracts: GatewayContext['contracts'] | undefined;
 
-  constructor({ hub, access, zone, report }: OperationGateway, asker: Asker) {
+  constructor({ hub, access, zone, report, hear }: OperationGateway, asker: Asker) {
     this.hub = hub;
     this.access = access;
     this.zone = zone;
     this.report = report;
+    this.hear = hear;
     this.renewer = asker.renewer;
     this.#asker = asker;
   }

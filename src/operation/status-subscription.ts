@@ -1,5 +1,6 @@
 import type { Principal } from '../access/principal.ts';
 import type { ConnectionQuota } from '../access/quota.ts';
+import type { SharedSubscription } from '../access/shared-places.ts';
 import type { ContractHub } from '../hub/hub.ts';
 import type { Endable } from '../hub/open-subscriptions.ts';
 import { EndingIterator } from '../lib/ending-iterator.ts';
@@ -22,21 +23,39 @@ export class AdmittedStatusUpdates {
   }
 
   /**
+   * What {@link take} is about to take is taken from what all processes may together.
+   *
+   * @returns `undefined` where this process is alone
+   * @throws LimitExceeded where it would be too much
+   */
+  reserve(quota: ConnectionQuota): Promise<SharedSubscription> | undefined {
+    return quota.reserve([], this.#view);
+  }
+
+  /**
    * Takes what the subscription uses of its connection.
+   *
+   * @param reserved what {@link reserve} has taken, given back with the place, or at once where this throws
    *
    * @throws LimitExceeded where it would be too much
    * @throws AccessRefused where the principal is not let in any more
    */
-  take(quota: ConnectionQuota): StatusPlace {
-    this.#who();
-    quota.subscribe([], this.#view);
-    return new StatusPlace(quota, this.#updates, this.#view, this.#who);
+  take(quota: ConnectionQuota, _resume?: string, reserved?: SharedSubscription): StatusPlace {
+    try {
+      this.#who();
+      quota.subscribe([], this.#view);
+    } catch (error) {
+      reserved?.giveBack();
+      throw error;
+    }
+    return new StatusPlace(quota, this.#updates, this.#view, this.#who, reserved);
   }
 }
 
 /** What a subscription has taken of its connection; its owner gives it back once, however it ends. */
 export class StatusPlace {
   readonly kind = 'status';
+  readonly #reserved: SharedSubscription | undefined;
   #quota: ConnectionQuota | undefined;
 
   constructor(
@@ -44,15 +63,19 @@ export class StatusPlace {
     readonly updates: StatusUpdates,
     readonly view: StatusView,
     readonly who: () => Principal,
+    reserved?: SharedSubscription,
   ) {
     this.#quota = quota;
+    this.#reserved = reserved;
   }
 
   /** Gives it back; harmless when repeated. */
   giveBack(): void {
     const quota = this.#quota;
     this.#quota = undefined;
-    quota?.unsubscribe([], this.view);
+    if (quota === undefined) return;
+    quota.unsubscribe([], this.view);
+    this.#reserved?.giveBack();
   }
 }
 

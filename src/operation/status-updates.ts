@@ -46,9 +46,8 @@ export class StatusUpdates {
     const known = this.#views.get(selection);
     if (known !== undefined) return known;
     const { log } = this.#gateway;
-    const view = new StatusView(this.#schema, this.#gateway, operation, (error) =>
-      clientError(error, log),
-    );
+    const toldError = (error: unknown) => clientError(error, log);
+    const view = new StatusView(this.#schema, this.#gateway, operation, toldError, selection);
     this.#views.set(selection, view);
     return view;
   }

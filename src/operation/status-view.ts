@@ -34,6 +34,8 @@ export class StatusView {
   readonly #gateway: OperationGateway;
   readonly #operation: ClientOperation;
   readonly #toldError: ToldError;
+  /** What tells it from other selections. */
+  readonly selection: string;
   #report: GatewayReport | undefined;
   /** Of the last report, to those who are no operators and to those who are. */
   #answers: [StatusAnswer?, StatusAnswer?] = [];
@@ -43,7 +45,9 @@ export class StatusView {
     gateway: OperationGateway,
     operation: ClientOperation,
     toldError: ToldError,
+    selection: string,
   ) {
+    this.selection = selection;
     this.#schema = schema;
     this.#gateway = gateway;
     this.#operation = operation;

@@ -23,8 +23,11 @@ export class Projection {
   #lastRead: ContractState | undefined;
   #lastReads = '';
   #users = 0;
+  /** What is selected, as a text that tells it from other selections. */
+  readonly selection: string;
 
   /**
+   * @param selection what is selected, as a text that tells it from other selections
    * @param payloads where all projections keep what they have rendered
    * @param rendered called for each state that is rendered
    * @param usage told of the first user and that the last one has gone
@@ -32,6 +35,7 @@ export class Projection {
    * @param since since which offset that has been as it is
    */
   constructor(
+    selection: string,
     responseKey: string,
     render: (state: ContractState) => string,
     payloads: RenderedStates<Buffer>,
@@ -40,6 +44,7 @@ export class Projection {
     steady?: (state: ContractState) => string,
     since: (state: ContractState) => number = ({ position }) => position.offset,
   ) {
+    this.selection = selection;
     this.#responseKey = responseKey;
     this.#render = render;
     this.#payloads = payloads;

@@ -49,6 +49,7 @@ export class Projections {
   /** IME's own message of each state, byte for byte. */
   readonly messages = new Projection(
     'message',
+    'message',
     ({ snapshot }) => snapshot?.raw ?? '',
     this.#payloads,
     () => this.#renderings++,
@@ -102,6 +103,7 @@ export class Projections {
       }
     };
     const parts: ConstructorParameters<typeof Projection> = [
+      selection,
       responseKey,
       isBatch ? write : answer,
       this.#payloads,

@@ -124,7 +124,8 @@ builder.queryType({
       type: GatewayStatusType,
       nullable: false,
       description: 'The gateway itself.',
-      resolve: (_root, _args, { report }) => report(),
+      resolve: (_root, _args, { report, hear }) =>
+        hear === undefined ? report() : hear().then(report),
     }),
   }),
 });

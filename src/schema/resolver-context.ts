@@ -37,4 +37,6 @@ export interface GatewayContext {
   readonly zone: LocalTimeZone;
   /** The gateway as it is now. */
   readonly report: () => GatewayReport;
+  /** Hears what other processes have, so that a report tells it; `undefined` where there are none. */
+  readonly hear: (() => Promise<void>) | undefined;
 }

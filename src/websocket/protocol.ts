@@ -1,4 +1,5 @@
 import { CloseCode, MessageType, type SubscribeMessage, validateMessage } from 'graphql-ws';
+import type { SharedSubscription } from '../access/shared-places.ts';
 import { tokenOfInit, tokenOfOperation } from '../access/shown-token.ts';
 import { LIMIT_EXCEEDED } from '../connections/connection-identity.ts';
 import { MOST_NAME_CHARACTERS } from '../documents/document-limits.ts';
@@ -6,8 +7,13 @@ import { readOperationRequest } from '../documents/operation-request.ts';
 import { parseExactJson } from '../lib/exact-json.ts';
 import type { ExpiryQueue } from '../lib/expiry-queue.ts';
 import type { Admission } from '../operation/admission.ts';
+import type {
+  AdmittedSubscription,
+  SubscriptionPlace,
+} from '../operation/admitted-subscription.ts';
 import { clientErrors } from '../operation/client-error.ts';
 import type { OperationGateway } from '../operation/operation-context.ts';
+import type { AdmittedStatusUpdates, StatusPlace } from '../operation/status-subscription.ts';
 import type { ClientSocket } from './client-socket.ts';
 import { SocketAsker, SocketOperation } from './socket-operation.ts';
 import { SocketStatus } from './socket-status.ts';
@@ -152,7 +158,7 @@ export class TransportProtocol {
 
   /** @throws what `clientErrors` tells a client */
   #begin(client: ClientSocket, operation: SocketOperation, { payload }: SubscribeMessage): void {
-    const { hub, tracing } = this.#gateway;
+    const { tracing } = this.#gateway;
     const { identity } = client;
     const { id } = operation;
     const requestId = `${identity.id}/${id.slice(0, 100)}`;
@@ -173,7 +179,35 @@ export class TransportProtocol {
       );
       return;
     }
-    const place = admitted.take(client.quota);
+    const reserving = admitted.reserve(client.quota);
+    if (reserving === undefined) this.#open(client, operation, admitted.take(client.quota));
+    else this.#guard(client, this.#openReserved(reserving, client, operation, admitted));
+  }
+
+  /** Opens a subscription for which what all processes may together was asked. */
+  async #openReserved(
+    reserving: Promise<SharedSubscription>,
+    client: ClientSocket,
+    operation: SocketOperation,
+    admitted: AdmittedSubscription | AdmittedStatusUpdates,
+  ): Promise<void> {
+    try {
+      const reserved = await reserving;
+      if (operation.isOver) reserved.giveBack();
+      else this.#open(client, operation, admitted.take(client.quota, undefined, reserved));
+    } catch (error) {
+      operation.refuse(clientErrors(error, this.#gateway.log));
+    }
+  }
+
+  /** A subscription takes the place of the operation that asks for it. */
+  #open(
+    client: ClientSocket,
+    operation: SocketOperation,
+    place: SubscriptionPlace | StatusPlace,
+  ): void {
+    const { hub } = this.#gateway;
+    const { id } = operation;
     const span = operation.handOver();
     if (place.kind === 'status') {
       const status = new SocketStatus(hub, id, client, place, span);

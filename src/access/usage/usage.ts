@@ -14,7 +14,7 @@ export class Usage {
   readonly lingering = new Set<ContractKey>();
   /** The contracts of its subscriptions, each with how many of them it is in. */
   readonly #wanted = new Map<ContractKey, number>();
-  readonly #selections = new Map<object, number>();
+  readonly #selections = new Map<object | string, number>();
   /** When IME refused a contract that this principal was the first to ask for, by `performance.now()`. */
   #unknownAtMs: number[] = [];
 
@@ -64,17 +64,17 @@ export class Usage {
   }
 
   /** How many selections are in use, with `selection` among them. */
-  selectionsWith(selection: object): number {
+  selectionsWith(selection: object | string): number {
     return this.#selections.size + (this.#selections.has(selection) ? 0 : 1);
   }
 
   /** One more subscription has the selection. */
-  useSelection(selection: object): void {
+  useSelection(selection: object | string): void {
     this.#selections.set(selection, (this.#selections.get(selection) ?? 0) + 1);
   }
 
   /** One subscription less has it. */
-  leaveSelection(selection: object): void {
+  leaveSelection(selection: object | string): void {
     const left = (this.#selections.get(selection) ?? 0) - 1;
     if (left > 0) this.#selections.set(selection, left);
     else this.#selections.delete(selection);

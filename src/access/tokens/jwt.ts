@@ -1,12 +1,12 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRemoteJWKSet, customFetch, errors, type JWTPayload, jwtVerify } from 'jose';
-import { RecentMap } from '../lib/recent-map.ts';
-import type { Logger } from '../observability/log.ts';
-import type { Authenticator } from './authenticator.ts';
-import { ContractPatterns } from './patterns.ts';
-import { OPERATOR_SCOPE, type Principal } from './principal.ts';
-import { AccessRefused, AccessUnavailable, errorText, SettingFault } from './refused.ts';
+import { RecentMap } from '../../lib/recent-map.ts';
+import type { Logger } from '../../observability/log.ts';
+import type { Authenticator } from '../authenticator.ts';
+import { ContractPatterns } from '../patterns.ts';
+import { OPERATOR_SCOPE, type Principal } from '../principal.ts';
+import { AccessRefused, AccessUnavailable, errorText, SettingFault } from '../refused.ts';
 
 /** How far clocks may differ, in seconds. */
 const CLOCK_TOLERANCE_S = 2;
