@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { readReplayTarget } from '../src/config/replay-target.ts';
 import type { ContractKey } from '../src/contract/key.ts';
 import type { Clock } from '../src/lib/clock.ts';
 import { systemClock } from '../src/lib/clock.ts';
@@ -22,9 +23,9 @@ import { Recorder } from '../src/recording/recorder.ts';
 import { dropOldFiles, recordingFiles, recordingName } from '../src/recording/recording-files.ts';
 import { readRecording } from '../src/recording/recording-reader.ts';
 import { ReplaySource } from '../src/recording/replay-source.ts';
-import { readReplayTarget } from '../src/recording/replay-target.ts';
 import { SeededRandom } from '../src/simulator/random.ts';
-import { names, TEHRAN, TestExchange, until } from './kit/gateway.ts';
+import { ask } from './kit/clients.ts';
+import { liveMarket, names, TEHRAN, TestExchange, testGateway, until } from './kit/gateway.ts';
 import { imeSource } from './kit/ime-source.ts';
 import { ManualClock } from './kit/manual-clock.ts';
 import { RecordingSink } from './kit/source-suite.ts';
@@ -141,8 +142,11 @@ describe('a recording', () => {
     await until(() => sink.told.some((one) => 'state' in one), 'it begins');
     const states = () => sink.told.filter((one) => 'state' in one).length;
     await clock.advance(60_000);
+    await until(() => states() >= 121, 'what is due is played');
     expect(states()).toBe(121);
     await clock.advance(1_740_000);
+    await until(() => states() === 3_600, 'all are played');
+    await clock.advance(1_000);
     await isOver(source);
     expect(states()).toBe(3_600);
   });
@@ -218,6 +222,47 @@ describe('a recording', () => {
     const raws = sink.states('name:A').map(({ snapshot }) => snapshot.raw);
     expect(records.flatMap((one) => ('message' in one ? [one.message] : []))).toEqual(raws);
   });
+});
+
+test('a gateway records, and another one plays what it has recorded and says so', async () => {
+  const to = folder();
+  const [exchange, gateway] = await liveMarket(['A'], ['A'], { RECORD_DIR: to });
+  exchange.publish('name:A', '12345678901234567891');
+  await until(() => gateway.report().upstream.messages === 2, 'both have come');
+  await gateway.close(0);
+  const replayed = await testGateway({ IME_URL: `replay:${to}?speed=max`, IME_PINNED_NAMES: 'A' });
+  await until(() => replayed.report().contracts.STALE === 1, 'it is over');
+  const query = `{ status { simulated ready reasons upstream { mode url problems } }
+    contract(name: "A") { status statusCode snapshot { sequence aggregate { lastPrice } } } }`;
+  const { data } = await ask(replayed, query);
+  expect(data).toEqual({
+    status: {
+      simulated: false,
+      ready: false,
+      reasons: ['The recording is over.'],
+      upstream: {
+        mode: 'REPLAY',
+        url: `replay:${to}?speed=max`,
+        problems: ['The recording is over.'],
+      },
+    },
+    contract: {
+      status: 'STALE',
+      statusCode: 'UPSTREAM_LOST',
+      snapshot: { sequence: '2', aggregate: { lastPrice: '12345678901234567891' } },
+    },
+  });
+  const page = await fetch(`${replayed.url}/graphql`, { headers: { accept: 'text/html' } });
+  expect(await page.text()).toContain('RECORDED DATA');
+});
+
+test('where nothing can be recorded, serving goes on, and status says so', async () => {
+  const [exchange, gateway] = await liveMarket(['A'], ['A'], { RECORD_DIR: '/proc/recording' });
+  await until(() => gateway.report().upstream.problems.length === 1, 'it is noticed');
+  expect(gateway.report().upstream.problems[0]).toContain('Nothing is recorded');
+  exchange.publish('name:A', 2);
+  await until(() => gateway.report().upstream.messages === 2, 'it goes on');
+  expect(gateway.report().ready).toBe(true);
 });
 
 describe('a file of a recording', () => {

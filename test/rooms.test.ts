@@ -48,7 +48,7 @@ const NEVER: Readonly<Record<string, readonly string[]>> = {
   connections: ['ime', 'config', 'listener', 'pages'],
   relay: ['ime/pool', 'ime/sockets', 'ime/refusals', 'ime/credentials', 'config', 'pages'],
   render: ['ime', 'access', 'config'],
-  recording: ['access', 'config', 'ime/pool', 'ime/sockets', 'ime/refusals', 'ime/credentials'],
+  recording: ['access', 'ime/pool', 'ime/sockets', 'ime/refusals', 'ime/credentials'],
   simulator: ['hub', 'access', 'schema', 'operation', 'render', 'fanout', 'pages'],
 };
 const MOST_ROOM_LINES = 1_500;

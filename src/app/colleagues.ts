@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client';
 import type { SharedPlaces } from '../access/shared-places.ts';
 import type { Config } from '../config/command-line.ts';
 import type { ContractSink } from '../hub/source.ts';
+import type { UpstreamMode } from '../schema/report.ts';
 import type { Channel } from '../workers/link/channel.ts';
 import { WorkerPlaces } from '../workers/places/worker-places.ts';
 import { WorkerSource } from '../workers/worker-source.ts';
@@ -21,7 +22,7 @@ export interface ClientTotals {
 
 /** What a worker has to know of the first process besides its contracts. */
 export interface PrimaryFacts {
-  readonly simulated: boolean;
+  readonly mode: UpstreamMode;
   readonly url: string;
   readonly exampleNames: readonly string[];
   readonly startedAtMs: number;
@@ -91,13 +92,14 @@ export class Colleagues {
     { clock }: SourceGround,
   ): Promise<OpenedSource> {
     const source = await WorkerSource.open(this.channel, sink, config.IME_TIME_ZONE, clock);
-    const { simulated, url, exampleNames } = this.facts;
+    const { mode, url, exampleNames } = this.facts;
     return {
       source,
-      simulated,
+      mode,
       url,
       exampleNames,
       pinned: [],
+      problems: () => [],
       reload: () => {},
       close: async () => {
         clearInterval(this.#telling);

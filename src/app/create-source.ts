@@ -6,6 +6,8 @@ import { Authorization } from '../ime/credentials/authorization.ts';
 import type { Credentials } from '../ime/credentials/credentials.ts';
 import { Upstream } from '../ime/sockets/upstream.ts';
 import { ImeSource } from '../ime/source.ts';
+import { RecordedSink } from '../recording/recorded-sink.ts';
+import type { Recorder } from '../recording/recorder.ts';
 import { createCredentials } from './create-credentials.ts';
 import type { SourceGround } from './source-ground.ts';
 
@@ -14,6 +16,7 @@ import type { SourceGround } from './source-ground.ts';
  * asks IME.
  *
  * @param base of the service, with `ws` or `wss`
+ * @param recorder records what IME says
  * @throws SettingFault where a token or a file cannot be used
  */
 export function createSource(
@@ -21,6 +24,7 @@ export function createSource(
   base: URL,
   sink: ContractSink,
   { clock, log, repeats, clients }: SourceGround,
+  recorder: Recorder | undefined,
 ): {
   readonly source: ContractSource;
   /** The credentials are read anew, and a refused login is tried again. */
@@ -44,7 +48,7 @@ export function createSource(
       repeats,
       { clock },
     );
-    return new ImeSource(upstream, told);
+    return new ImeSource(upstream, recorder ? new RecordedSink(told, recorder, clock) : told);
   };
   const retryCredentials = () => credentials?.retry();
   const { REDIS_URL: address, REDIS_PREFIX: prefix, CLUSTER_ROLE: role } = config;

@@ -166,11 +166,17 @@ export class GatewayProcess {
 
   #announce(gateway: RunningGateway): void {
     const { log, tell } = this.#output;
-    const { simulated, upstreamUrl: imeUrl } = gateway;
-    const upstream = simulated ? 'SIMULATOR' : 'IME';
-    log.info({ url: gateway.url, version: VERSION, upstream }, `listening on ${gateway.url}`);
-    if (!simulated) {
+    const { mode, upstreamUrl: imeUrl } = gateway;
+    log.info({ url: gateway.url, version: VERSION, upstream: mode }, `listening on ${gateway.url}`);
+    if (mode === 'IME') {
       log.info({ imeUrl }, `IME is at ${imeUrl}`);
+      return;
+    }
+    if (mode === 'REPLAY') {
+      log.warn(
+        { imeUrl },
+        'RECORDED DATA: every price comes from a recording, and is of another time',
+      );
       return;
     }
     log.warn(

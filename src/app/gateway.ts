@@ -15,7 +15,7 @@ import { clientError } from '../operation/client-error.ts';
 import { sharedContext } from '../operation/operation-context.ts';
 import { RelayEndpoint } from '../relay/relay-endpoint.ts';
 import { Projections } from '../render/projections.ts';
-import type { GatewayReport } from '../schema/report.ts';
+import type { GatewayReport, UpstreamMode } from '../schema/report.ts';
 import { schema } from '../schema/schema.ts';
 import { WebSocketEndpoint } from '../websocket/websocket-endpoint.ts';
 import type { Colleagues } from './colleagues.ts';
@@ -40,8 +40,8 @@ export interface RunningGateway {
   readonly url: string;
   /** The base of the service that it connects to. */
   readonly upstreamUrl: string;
-  /** Whether all data is invented. */
-  readonly simulated: boolean;
+  /** Where its data comes from. */
+  readonly mode: UpstreamMode;
   /** Reads every file that a setting names anew; no client is touched. */
   reload(): void;
   /** Replaces its workers one after the other; one that has none leaves it out. */
@@ -103,7 +103,8 @@ export async function startGateway(
   const tracing = await openTelemetry(VERSION);
   const clients = () => (colleagues?.totals ?? totals()).clients;
   const opened = await open(hub, { ...ground, clients });
-  const { source, simulated } = opened;
+  const { source, mode } = opened;
+  const simulated = mode === 'SIMULATOR';
   hub.connect(source);
   const report = (): GatewayReport => {
     const { sockets, problems, dials, counts, credentials, cluster = null } = source.report();
@@ -116,9 +117,9 @@ export async function startGateway(
       ready: reasons.length === 0,
       reasons,
       upstream: {
-        mode: simulated ? 'SIMULATOR' : 'IME',
+        mode,
         url: simulated ? null : opened.url,
-        problems,
+        problems: [...problems, ...opened.problems()],
         credentials,
         sockets,
         dials,
@@ -161,7 +162,7 @@ export async function startGateway(
     slowReaders,
     fanOut,
     graphiql: config.GRAPHIQL === 'on',
-    simulated,
+    mode,
     exampleNames: opened.exampleNames.slice(0, EXAMPLES),
     report,
     hear: colleagues && (() => colleagues.hear()),
@@ -236,7 +237,7 @@ export async function startGateway(
       address,
       url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
       upstreamUrl: opened.url,
-      simulated,
+      mode,
       report,
       reload,
       close,

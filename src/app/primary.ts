@@ -39,8 +39,8 @@ export async function startPrimary(
   const places = new PrimaryPlaces(access, server);
   server.pin(opened.pinned);
   const crew = new WorkerCrew(config.WORKERS, log);
-  const { simulated, url: upstreamUrl, exampleNames } = opened;
-  const facts: PrimaryFacts = { simulated, url: upstreamUrl, exampleNames, startedAtMs };
+  const { mode, url: upstreamUrl, exampleNames } = opened;
+  const facts: PrimaryFacts = { mode, url: upstreamUrl, exampleNames, startedAtMs };
   const failed = (error: unknown) => log.error({ error }, 'a worker cannot be understood');
   const door = new WorkersDoor((channel) => {
     crew.came(channel);
@@ -61,7 +61,7 @@ export async function startPrimary(
     return {
       url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
       upstreamUrl,
-      simulated,
+      mode,
       reload: () => {
         log.info('reading files anew');
         opened.reload();

@@ -41,6 +41,7 @@ export function Header() {
         </button>
       </div>
       {status?.simulated ? <p class="simulated">{say('simulated')}</p> : null}
+      {status?.upstream?.mode === 'REPLAY' ? <p class="simulated">{say('replayed')}</p> : null}
       {trouble ? (
         <p class="trouble" role="alert">
           {say('notReady')}: {status.reasons.join(' ')}

@@ -14,6 +14,15 @@ export type ContractStatus =
   /** The connection that carried the contract was lost since the snapshot came, or its messages come late, so updates may have been missed. Stays until the next update. */
   | 'STALE';
 
+/** Where the data comes from. */
+export type UpstreamMode =
+  /** The service at IME_URL. */
+  | 'IME'
+  /** A recording: all data is of another time. */
+  | 'REPLAY'
+  /** The embedded simulator: all data is invented. */
+  | 'SIMULATOR';
+
 export type ContractsQueryVariables = Exact<{ [key: string]: never; }>;
 
 
@@ -22,7 +31,7 @@ export type ContractsQuery = { readonly contracts: ReadonlyArray<{ readonly id: 
 export type GatewayQueryVariables = Exact<{ [key: string]: never; }>;
 
 
-export type GatewayQuery = { readonly status: { readonly ready: boolean, readonly reasons: ReadonlyArray<string>, readonly simulated: boolean } };
+export type GatewayQuery = { readonly status: { readonly ready: boolean, readonly reasons: ReadonlyArray<string>, readonly simulated: boolean, readonly upstream: { readonly mode: UpstreamMode } | null } };
 
 export type BoardSubscriptionVariables = Exact<{
   names?: ReadonlyArray<string> | string | null | undefined;
@@ -36,7 +45,7 @@ export type BoardSubscription = { readonly contractUpdates: { readonly id: strin
 export const CONTRACTS = "query Contracts {\n  contracts {\n    id\n    name\n    contractId\n  }\n}";
 
 /** The Gateway operation. */
-export const GATEWAY = "query Gateway {\n  status {\n    ready\n    reasons\n    simulated\n  }\n}";
+export const GATEWAY = "query Gateway {\n  status {\n    ready\n    reasons\n    simulated\n    upstream {\n      mode\n    }\n  }\n}";
 
 /** The Board operation. */
 export const BOARD = "subscription Board($names: [String!], $ids: [ID!]) {\n  contractUpdates(names: $names, ids: $ids, maxUpdatesPerSecond: 4) {\n    id\n    name\n    contractId\n    status\n    statusSince\n    statusReason\n    snapshot {\n      publishedAt\n      receivedAt\n      lastPriceChange\n      lastPriceChangePercent\n      bestLimits(depth: 3) {\n        level\n        buyPrice\n        buyQuantity\n        sellPrice\n        sellQuantity\n      }\n      aggregate {\n        lastPrice\n        lowPrice\n        highPrice\n        openPrice\n        closingPrice\n        previousClose\n        totalVolume\n        totalValue\n        tradeCount\n      }\n      allowedPriceRange {\n        minAllowedPrice\n        maxAllowedPrice\n      }\n      contractInfo {\n        openInterest\n        openInterestChanges\n      }\n    }\n  }\n}";

@@ -1,5 +1,6 @@
 import { contractTextFault } from '../contract/key.ts';
 import { LocalTimeZone } from '../contract/local-time.ts';
+import { type ReplayTarget, readReplayTarget } from './replay-target.ts';
 import { list, oneOf, optional, readable, setting, text, whole } from './setting-kinds.ts';
 import { webUrl } from './web-url.ts';
 
@@ -8,7 +9,10 @@ const contracts = list(
   (item) => contractTextFault(item) === undefined,
   'contracts between commas, each of 1 to 256 characters without control characters',
 );
-const serviceUrl = readable(readServiceUrl, 'a ws, wss, http or https URL without query and user');
+const serviceUrl = readable(
+  readServiceUrl,
+  'a ws, wss, http or https URL without query and user, or replay:DIR with any of speed, from, loop and time behind a ?',
+);
 const timeZone = readable(
   (given) => new LocalTimeZone(given),
   'a time zone that Node knows, such as Asia/Tehran',
@@ -23,7 +27,7 @@ const token = readable((given) => {
 export const UPSTREAM_SETTINGS = {
   IME_URL: optional(
     serviceUrl,
-    'Base of the IME service, such as wss://core.hedgetech.ir/data-engine/ime. Unset: the embedded simulator.',
+    'Base of the IME service, such as wss://core.hedgetech.ir/data-engine/ime; or a recording, replay:DIR?speed=10&from=2026-05-23T08:00:00Z&loop=true&time=now. Unset: the embedded simulator.',
   ),
   IME_TOKEN: optional(token, 'Access token for IME.', true),
   IME_TOKEN_FILE: optional(
@@ -77,9 +81,18 @@ export const UPSTREAM_SETTINGS = {
   IME_PINNED_NAMES: setting(contracts, '', 'Contract names that are always subscribed.'),
   IME_PINNED_IDS: setting(contracts, '', 'Contract IDs that are always subscribed.'),
   IME_TIME_ZONE: setting(timeZone, 'Asia/Tehran', "Zone of IME's zoneless timestamps."),
+  RECORD_DIR: optional(text, 'Folder that every message of IME is recorded in.'),
+  RECORD_MAX_BYTES: setting(
+    whole(1_000_000, 2 ** 50),
+    String(10 * 2 ** 30),
+    'Bytes of all recordings in RECORD_DIR; the oldest are deleted.',
+  ),
+  RECORD_MAX_DAYS: setting(whole(1, 36_500), '30', 'Days that recordings are kept.'),
 };
 
-function readServiceUrl(given: string): URL {
+/** A recording stays as it is written: it is read by whoever plays it. */
+function readServiceUrl(given: string): URL | ReplayTarget {
+  if (given.startsWith('replay:')) return readReplayTarget(given);
   const url = new URL(given);
   const known = ['ws:', 'wss:', 'http:', 'https:'].includes(url.protocol);
   if (!known || url.search || url.hash || url.username || url.password) throw new TypeError(given);

@@ -6,6 +6,7 @@ import { boardPages } from '../pages/board-page.ts';
 import { builtFiles } from '../pages/built-files.ts';
 import { graphiqlPage } from '../pages/graphiql-page.ts';
 import { Page } from '../pages/page.ts';
+import type { UpstreamMode } from '../schema/report.ts';
 import { preferredMediaType } from './accept.ts';
 import { RESULT_TYPES, sendJson } from './answers.ts';
 import { GRAPHQL_PATH } from './yoga.ts';
@@ -24,8 +25,8 @@ export interface RouteGateway {
   readonly documentLimits: DocumentLimits;
   /** Whether a browser is shown GraphiQL. */
   readonly graphiql: boolean;
-  /** Whether the data is invented, which every page that shows it says. */
-  readonly simulated: boolean;
+  /** Where the data comes from, which every page that shows it says where that is not IME. */
+  readonly mode: UpstreamMode;
   /** A few contract names for the first documents that a person sees. */
   readonly exampleNames: readonly string[];
   /** The metrics, as Prometheus reads them. */
@@ -92,8 +93,8 @@ function pages({ log, graphiql }: RouteGateway): [string, Answer][] {
 }
 
 /** A browser gets the page, with or without a document in its address; whoever else asks gets GraphQL. */
-function withGraphiql({ simulated, exampleNames }: RouteGateway, graphql: Answer): Answer {
-  const page = graphiqlPage(GRAPHQL_PATH, simulated, exampleNames);
+function withGraphiql({ mode, exampleNames }: RouteGateway, graphql: Answer): Answer {
+  const page = graphiqlPage(GRAPHQL_PATH, mode, exampleNames);
   return (request, response) => {
     const { method, headers } = request;
     const isRead = method === 'GET' || method === 'HEAD';

@@ -1,7 +1,18 @@
+import type { UpstreamMode } from '../schema/report.ts';
 import { Page } from './page.ts';
 
-const BANNER =
-  '<div role="status" style="position:fixed;top:0;left:50%;transform:translateX(-50%);z-index:99;padding:4px 16px;border-radius:0 0 8px 8px;background:#b45309;color:#fff;font:600 13px system-ui,sans-serif;white-space:nowrap;pointer-events:none">SIMULATED DATA: IME_URL is not set, all prices are invented</div>';
+const banner = (words: string) =>
+  `<div role="status" style="position:fixed;top:0;left:50%;transform:translateX(-50%);z-index:99;padding:4px 16px;border-radius:0 0 8px 8px;background:#b45309;color:#fff;font:600 13px system-ui,sans-serif;white-space:nowrap;pointer-events:none">${words}</div>`;
+
+/** What is said of data that is not IME's, or not of now. */
+const MARKS: Readonly<Record<UpstreamMode, readonly [title: string, words: string] | undefined>> = {
+  IME: undefined,
+  SIMULATOR: ['SIMULATED DATA', 'SIMULATED DATA: IME_URL is not set, all prices are invented'],
+  REPLAY: [
+    'RECORDED DATA',
+    'RECORDED DATA: IME_URL is a recording, all prices are of another time',
+  ],
+};
 
 // GraphiQL moves tabs into their places by a transform that it never ends where several are there from the
 // start; clicks then go to another tab than the one that is seen.
@@ -80,13 +91,15 @@ ${ADDRESS}YogaGraphiQL.renderYogaGraphiQL(document.getElementById('root'), optio
  * there are any, are read by its own script.
  *
  * @param endpoint where GraphQL is served
+ * @param mode where the data comes from, which it says
  */
 export function graphiqlPage(
   endpoint: string,
-  simulated: boolean,
+  mode: UpstreamMode,
   exampleNames: readonly string[],
 ): Page {
-  const title = simulated ? 'IME gateway (SIMULATED DATA)' : 'IME gateway';
+  const mark = MARKS[mode];
+  const title = mark === undefined ? 'IME gateway' : `IME gateway (${mark[0]})`;
   const options = {
     endpoint,
     title,
@@ -103,7 +116,7 @@ export function graphiqlPage(
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="${FOLDER}/graphiql.css">
 </head>
-<body id="body" class="no-focus-outline">${simulated ? BANNER : ''}
+<body id="body" class="no-focus-outline">${mark === undefined ? '' : banner(mark[1])}
 <noscript>GraphiQL needs JavaScript.</noscript>
 <div id="root"></div>
 <script type="application/json" id="options">${JSON.stringify(options).replaceAll('<', '\\u003c')}</script>

@@ -3,11 +3,11 @@
  * messages as lines of JSON, for other programs.
  */
 import { parseArgs } from 'node:util';
+import { readReplayTarget } from '../config/replay-target.ts';
 import { type ContractKey, contractKey } from '../contract/key.ts';
 import { recordLine } from './record.ts';
 import { recordingFiles } from './recording-files.ts';
 import { readRecording } from './recording-reader.ts';
-import { readReplayTarget } from './replay-target.ts';
 
 const USAGE = `usage: npm run record -- ls DIR
        npm run record -- cat DIR [--name NAME]… [--id ID]… [--from INSTANT] [--to INSTANT]

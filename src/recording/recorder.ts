@@ -160,7 +160,7 @@ export class Recorder {
       if (!isFull && !isOld) return file;
       await this.#closeFile();
     }
-    await mkdir(this.#folder, { recursive: true });
+    await makeFolder(this.#folder);
     const handle = await open(join(this.#folder, recordingName(nowMs)), 'ax');
     this.#file = { handle, openedAtMs: nowMs, bytes: 0 };
     dropOldFiles(this.#folder, this.#kept, nowMs);
@@ -171,5 +171,14 @@ export class Recorder {
     const file = this.#file;
     this.#file = undefined;
     await file?.handle.close().catch(() => {});
+  }
+}
+
+/** Its parent has to be there: made recursively, Node 20 tries forever where a file system makes no folders. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }

@@ -1,3 +1,4 @@
+import type { ReplayTarget } from '../config/replay-target.ts';
 import { AWAITING_STATE, type StatusCause } from '../contract/contract-status.ts';
 import type { ContractKey } from '../contract/key.ts';
 import type { LocalTimeZone } from '../contract/local-time.ts';
@@ -8,7 +9,6 @@ import type { Logger } from '../observability/log.ts';
 import type { Record } from './record.ts';
 import { recordingFiles } from './recording-files.ts';
 import { readRecording } from './recording-reader.ts';
-import type { ReplayTarget } from './replay-target.ts';
 import { ReplayedContract, readReplayed } from './replayed-contract.ts';
 
 /** So many records are played before others have their turn: timers, sockets. */

@@ -37,4 +37,4 @@ export interface UpstreamSummary {
 }
 
 /** Where the data comes from. */
-export type UpstreamMode = 'IME' | 'SIMULATOR';
+export type UpstreamMode = 'IME' | 'SIMULATOR' | 'REPLAY';

@@ -12,6 +12,7 @@ const UpstreamModeType = builder.enumType('UpstreamMode', {
   values: {
     IME: { description: 'The service at IME_URL.' },
     SIMULATOR: { description: 'The embedded simulator: all data is invented.' },
+    REPLAY: { description: 'A recording: all data is of another time.' },
   } satisfies Record<UpstreamMode, { description: string }>,
 });
 
@@ -129,7 +130,7 @@ const UpstreamStatusType = builder.objectRef<UpstreamSummary>('UpstreamStatus').
     }),
     url: t.exposeString('url', {
       nullable: true,
-      description: 'Base of the service; null for the simulator.',
+      description: 'Base of the service, or the recording; null for the simulator.',
     }),
     problems: t.exposeStringList('problems', {
       nullable: false,

@@ -1,5 +1,9 @@
 /** What an `IME_URL` of `replay:DIR?…` asks for. */
 export interface ReplayTarget {
+  /** As it was written. */
+  readonly text: string;
+  /** The same, as settings are printed. */
+  toString(): string;
   readonly folder: string;
   /** How many times as fast as it was; `Infinity` for as fast as it can be read. */
   readonly speed: number;
@@ -27,6 +31,8 @@ export function readReplayTarget(url: string): ReplayTarget {
     }
   }
   return {
+    text: url,
+    toString: () => url,
     folder,
     speed: readSpeed(asked.get('speed') ?? '1'),
     fromMs: readFrom(asked.get('from')),
