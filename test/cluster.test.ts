@@ -222,6 +222,47 @@ describe.skipIf(!hasProgram('redis-server', REDIS_SERVER))('gateways that share 
     expect(market.exchange.subscriptions).toHaveLength(1);
   });
 
+  test('begin another epoch where somebody empties Redis under them', async () => {
+    const redis = await RedisServer.start();
+    const market = await new TestExchange().listen();
+    const members = await Promise.all([1, 2].map(() => startMember(redis.url, market.url)));
+    const quiet = names('quiet')[0] as ContractKey;
+    for (const { source } of members) source.retain([A, quiet]);
+    await market.carries([A, quiet]);
+    market.publish(quiet, 1);
+    const { stop } = busy(market, [A], 10);
+    for (const { sink } of members) {
+      await until(() => [A, quiet].every((key) => sink.lastOf(key) === 'LIVE'), 'updates flow');
+    }
+    const last = clusterOf((members[0] as Member).source).epoch;
+    await redis.ask('FLUSHALL');
+    for (const { sink, source } of members) {
+      await until(
+        () =>
+          sink.positions.at(-1)?.epoch !== last &&
+          [A, quiet].every((key) => sink.lastOf(key) === 'LIVE') &&
+          source.health().length === 0,
+        'all are LIVE in another epoch',
+        5_000,
+      );
+    }
+    stop();
+    for (const member of members) expectOrder(member, [A, quiet]);
+    expect(market.exchange.subscriptions).toHaveLength(1);
+  });
+
+  test('show Redis a password, and say so where it is wrong, but not what it is', async () => {
+    const redis = await RedisServer.start(['--requirepass', 'right-secret']);
+    const market = await new TestExchange().listen();
+    const urlWith = (password: string) => redis.url.replace('//', `//:${password}@`);
+    const { source } = await startMember(urlWith('right-secret'), market.url);
+    expect(source.health()).toEqual([]);
+    const wrong = await startMember(urlWith('wrong-secret'), market.url);
+    const reasons = wrong.source.health().join();
+    expect(reasons).toMatch(/WRONGPASS|NOAUTH/);
+    expect(reasons).not.toContain('wrong-secret');
+  });
+
   test('leave nothing behind in Redis but what is known', async () => {
     const redis = await RedisServer.start();
     const market = await new TestExchange().listen();

@@ -45,7 +45,7 @@ export class RedisServer {
     const quiet = ['--save', '', '--appendonly', 'no', '--loglevel', 'warning'];
     this.#process = spawn(REDIS_SERVER, [...own, ...quiet, ...this.#more], { stdio: 'ignore' });
     for (let tries = 0; tries < 400; tries++) {
-      if ((await this.ask('PING').catch(() => '')).startsWith('+PONG')) return;
+      if (/^(\+PONG|-NOAUTH)/.test(await this.ask('PING').catch(() => ''))) return;
       await new Promise((resolve) => setTimeout(resolve, 25));
     }
     throw new Error('redis-server does not serve');
