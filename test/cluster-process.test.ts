@@ -177,7 +177,7 @@ describe.skipIf(!hasProgram('redis-server', REDIS_SERVER))(
       holder.child.kill('SIGSTOP');
       const stoppedAt = price();
       expect(await untilAllHave(othersWatchers, stoppedAt + 5)).toBeLessThan(5_000);
-      await new Promise((resolve) => setTimeout(resolve, 12_000));
+      await new Promise((resolve) => setTimeout(resolve, 13_000));
       holder.child.kill('SIGCONT');
       const continuedAt = price();
       const tookMs = await untilAllHave(watchers, continuedAt + 5);
