@@ -148,7 +148,6 @@ describe.skipIf(!hasProgram('redis-server', REDIS_SERVER))(
       const from = othersWatchers.map(({ inbox }) => inbox.values.length);
       const tookMs = await untilAllHave(othersWatchers, killedAt + 5);
       expect(tookMs).toBeLessThan(5_000);
-      process.stderr.write(`killed: updates flowed again after ${tookMs.toFixed(0)} ms\n`);
       for (const [at, watcher] of othersWatchers.entries()) {
         const told = watcher.updates().slice(from[at]);
         for (const key of KEYS) {
@@ -178,12 +177,11 @@ describe.skipIf(!hasProgram('redis-server', REDIS_SERVER))(
       holder.child.kill('SIGSTOP');
       const stoppedAt = price();
       expect(await untilAllHave(othersWatchers, stoppedAt + 5)).toBeLessThan(5_000);
-      await new Promise((resolve) => setTimeout(resolve, 12_000));
+      await new Promise((resolve) => setTimeout(resolve, 13_000));
       holder.child.kill('SIGCONT');
       const continuedAt = price();
       const tookMs = await untilAllHave(watchers, continuedAt + 5);
       expect(tookMs).toBeLessThan(5_000);
-      process.stderr.write(`continued: served again after ${tookMs.toFixed(0)} ms\n`);
       await until(() => market.exchange.subscriptions.length === 1, 'one socket carries all');
       stop();
       for (const watcher of watchers) {
@@ -221,7 +219,6 @@ describe.skipIf(!hasProgram('redis-server', REDIS_SERVER))(
       await redis.start();
       const tookMs = await untilAllHave(watchers, price());
       expect(tookMs).toBeLessThan(5_000);
-      process.stderr.write(`Redis came back: served again after ${tookMs.toFixed(0)} ms\n`);
       stop();
       for (const watcher of watchers) {
         expectOrder(watcher);

@@ -180,6 +180,39 @@ describe.skipIf(!hasProgram('redis-server', REDIS_SERVER))('gateways that share 
     expect(cut.source.health()).toEqual([]);
   });
 
+  test('go on where the one that holds the upstream cannot reach Redis, and it comes back as another', async () => {
+    const redis = await RedisServer.start();
+    const market = await new TestExchange().listen();
+    const proxy = new CuttingProxy(redis.port, () => ({ cutAfterBytes: undefined, slowForMs: 0 }));
+    onTestFinished(() => proxy.close());
+    const holder = await startMember((await proxy.listen()).replace('http', 'redis'), market.url);
+    const other = await startMember(redis.url, market.url);
+    const { gateway } = clusterOf(holder.source);
+    expect(clusterOf(other.source).holder).toBe(gateway);
+    for (const { source } of [holder, other]) source.retain([A, B]);
+    await market.carries([A, B]);
+    const { stop, last } = busy(market, [A, B], 10);
+    await until(() => lastPrice(other, A) > 10, 'updates flow');
+    proxy.swallows = true;
+    const cutAt = last();
+    const cutAtMs = performance.now();
+    await until(
+      () => lastPrice(other, A) > cutAt + 50 && other.sink.lastOf(A) === 'LIVE',
+      'another one has taken over',
+    );
+    await until(() => codeOf(holder, A) === 'CLUSTER_LOST', 'its own contracts are STALE too');
+    expect(performance.now() - cutAtMs).toBeLessThan(5_000);
+    proxy.swallows = false;
+    await until(() => holder.sink.lastOf(A) === 'LIVE', 'it is served again', 5_000);
+    await until(() => market.exchange.subscriptions.length === 1, 'it has stepped down');
+    stop();
+    for (const member of [holder, other]) {
+      await until(() => lastPrice(member, B) === last(), 'the last has come');
+      expectOrder(member, [A, B]);
+    }
+    expect(clusterOf(holder.source).holder).not.toBe(gateway);
+  });
+
   test('are live again when Redis comes back empty, with another epoch and numbers that go on', async () => {
     const redis = await RedisServer.start();
     const market = await new TestExchange().listen();
@@ -220,6 +253,47 @@ describe.skipIf(!hasProgram('redis-server', REDIS_SERVER))('gateways that share 
     }
     expect(epochs.size).toBe(2);
     expect(market.exchange.subscriptions).toHaveLength(1);
+  });
+
+  test('begin another epoch where somebody empties Redis under them', async () => {
+    const redis = await RedisServer.start();
+    const market = await new TestExchange().listen();
+    const members = await Promise.all([1, 2].map(() => startMember(redis.url, market.url)));
+    const quiet = names('quiet')[0] as ContractKey;
+    for (const { source } of members) source.retain([A, quiet]);
+    await market.carries([A, quiet]);
+    market.publish(quiet, 1);
+    const { stop } = busy(market, [A], 10);
+    for (const { sink } of members) {
+      await until(() => [A, quiet].every((key) => sink.lastOf(key) === 'LIVE'), 'updates flow');
+    }
+    const last = clusterOf((members[0] as Member).source).epoch;
+    await redis.ask('FLUSHALL');
+    for (const { sink, source } of members) {
+      await until(
+        () =>
+          sink.positions.at(-1)?.epoch !== last &&
+          [A, quiet].every((key) => sink.lastOf(key) === 'LIVE') &&
+          source.health().length === 0,
+        'all are LIVE in another epoch',
+        5_000,
+      );
+    }
+    stop();
+    for (const member of members) expectOrder(member, [A, quiet]);
+    expect(market.exchange.subscriptions).toHaveLength(1);
+  });
+
+  test('show Redis a password, and say so where it is wrong, but not what it is', async () => {
+    const redis = await RedisServer.start(['--requirepass', 'right-secret']);
+    const market = await new TestExchange().listen();
+    const urlWith = (password: string) => redis.url.replace('//', `//:${password}@`);
+    const { source } = await startMember(urlWith('right-secret'), market.url);
+    expect(source.health()).toEqual([]);
+    const wrong = await startMember(urlWith('wrong-secret'), market.url);
+    const reasons = wrong.source.health().join();
+    expect(reasons).toMatch(/WRONGPASS|NOAUTH/);
+    expect(reasons).not.toContain('wrong-secret');
   });
 
   test('leave nothing behind in Redis but what is known', async () => {

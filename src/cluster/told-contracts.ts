@@ -23,7 +23,7 @@ interface Told {
   isRead: boolean;
   /** Number of its last state; 0 before the first. */
   sequence: number;
-  /** Where that state stands, by whoever wrote it. */
+  /** Where that state stands, by whoever wrote it: the time of it, which tells states of two epochs apart too. */
   stateOffset: number;
   /** Why that state itself is STALE. */
   stale: StatusCause | undefined;
@@ -133,7 +133,6 @@ export class ToldContracts {
     if (epoch !== this.#epoch) {
       this.#epoch = epoch;
       this.#last = 0;
-      for (const told of this.#contracts.values()) told.stateOffset = 0;
     }
     this.#reading = [];
     for (const told of this.#contracts.values()) told.isRead = false;
