@@ -28,7 +28,13 @@ export function createAccess(
     log.error({ error }, 'a client could not be told that its session is over');
   };
   const authenticator = createAuthenticator(config, log);
-  const access = new Access(authenticator, limitsOf(config), hub, failed, shared);
+  const access = new Access(
+    authenticator,
+    limitsOf(config, shared ? config.WORKERS : 1),
+    hub,
+    failed,
+    shared,
+  );
   hub.observed.by(access.usages);
   return access;
 }
@@ -68,9 +74,12 @@ function createAuthenticator(config: Config, log: Logger): Authenticator {
   }
 }
 
-function limitsOf(config: Config): AccessLimits {
+/** @param workers among how many what is not counted for all of them is divided */
+function limitsOf(config: Config, workers = 1): AccessLimits {
   // On a loopback address without tokens everybody is the same somebody.
   const alone = (config.AUTH ?? 'none') === 'none' && isLoopback(config.HOST);
+  // What comes and goes by the millisecond no other process can be asked for.
+  const divided = (limit: number) => Math.ceil(limit / workers);
   const shared = (limit: number) => (alone ? Number.POSITIVE_INFINITY : limit);
   return {
     connections: config.MAX_CONNECTIONS,
@@ -86,8 +95,8 @@ function limitsOf(config: Config): AccessLimits {
       contracts: shared(config.MAX_CONTRACTS_PER_PRINCIPAL),
       unprovenContracts: shared(config.MAX_UNPROVEN_CONTRACTS_PER_PRINCIPAL),
       selections: shared(config.MAX_SELECTIONS_PER_PRINCIPAL),
-      operationsInFlight: config.MAX_OPERATIONS_IN_FLIGHT_PER_PRINCIPAL,
-      operationsPerSecond: config.MAX_OPERATIONS_PER_SECOND_PER_PRINCIPAL,
+      operationsInFlight: divided(config.MAX_OPERATIONS_IN_FLIGHT_PER_PRINCIPAL),
+      operationsPerSecond: divided(config.MAX_OPERATIONS_PER_SECOND_PER_PRINCIPAL),
       unknownContracts: shared(config.MAX_UNKNOWN_CONTRACTS_PER_MINUTE),
     },
   };
