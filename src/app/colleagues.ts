@@ -46,6 +46,7 @@ export class Colleagues {
   #totals: ClientTotals = { clients: 0, subscriptions: 0 };
   #told = '';
   #telling: NodeJS.Timeout | undefined;
+  #source: WorkerSource | undefined;
 
   constructor(channel: Channel, facts: PrimaryFacts) {
     this.channel = channel;
@@ -77,7 +78,11 @@ export class Colleagues {
 
   /** Hears it from all of them, and what the source says of itself. */
   async hear(): Promise<void> {
-    this.#totals = await this.channel.ask<ClientTotals>('totals', {});
+    const [totals] = await Promise.all([
+      this.channel.ask<ClientTotals>('totals', {}),
+      this.#source?.hear(),
+    ]);
+    this.#totals = totals;
   }
 
   /** The metrics of all processes together. */
@@ -92,6 +97,7 @@ export class Colleagues {
     { clock }: SourceGround,
   ): Promise<OpenedSource> {
     const source = await WorkerSource.open(this.channel, sink, config.IME_TIME_ZONE, clock);
+    this.#source = source;
     const { mode, url, exampleNames } = this.facts;
     return {
       source,

@@ -82,6 +82,7 @@ export class SourceServer implements ContractSink {
   /** A worker has come: it is told everything that is known as soon as it follows, and then what changes. */
   serve(channel: Channel): void {
     channel.answers('begin', () => ({ ...this.#news(), position: this.#source?.position() }));
+    channel.answers('news', () => this.#news());
     channel.answers('check', () => this.#source?.check());
     channel.answers('follow', () => new Promise<void>((level) => this.#follow(channel, level)));
   }

@@ -151,6 +151,11 @@ export class WorkerSource implements ContractSource {
     return this.#news.report;
   }
 
+  /** Hears what the first process says of its source now. */
+  async hear(): Promise<void> {
+    this.#news = await this.#channel.ask<SourceNews>('news', {}, CHECK_TIMEOUT_MS);
+  }
+
   close(): void {
     this.#state = 'closed';
     this.#telling?.();
