@@ -101,8 +101,9 @@ describe('a stop', () => {
     await closing;
     expect(closedAtMs).toHaveLength(40);
     expect(clients.every(({ closed }) => closed?.code === 1012)).toBe(true);
+    // Spread over the drain: a machine that does other things makes it longer, and nothing makes it short.
+    expect(Math.max(...closedAtMs) - Math.min(...closedAtMs)).toBeGreaterThan(1_000);
     const first = closedAtMs.filter((atMs) => atMs < stoppedAtMs + 500).length;
-    expect(first).toBeGreaterThan(5);
     expect(first).toBeLessThan(30);
   });
 
