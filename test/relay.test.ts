@@ -204,24 +204,6 @@ describe("at IME's endpoints", () => {
     expect(patient.closed).toBeUndefined();
   });
 
-  test('who reads slowly is brought the newest states', async () => {
-    const [exchange, gateway] = await liveMarket(['A'], ['A'], { CLIENT_BUFFER_BYTES: '4096' });
-    const client = new ImeClient(gateway, target('name', ['A']));
-    await follows(gateway);
-    client.socket.pause();
-    const metric = async () => {
-      const text = await (await fetch(`${gateway.url}/metrics`)).text();
-      return Number(/conflated_updates_total (\d+)/.exec(text)?.[1]);
-    };
-    let price = 0;
-    while ((await metric()) < 100) {
-      for (let one = 0; one < 2_000; one++) exchange.publish('name:A', ++price);
-    }
-    client.socket.resume();
-    await until(() => client.messages.at(-1)?.includes(`:${price},`) === true, 'the newest comes');
-    expect(client.messages.length).toBeLessThan(price);
-  });
-
   test('a drain closes with 1012; others are told what there is', async () => {
     const [, gateway] = await liveMarket(['A'], ['A']);
     const answer = await fetch(gateway.url + target('name', ['A']));
