@@ -1,4 +1,5 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
+import type { ContractKey } from '../src/contract/key.ts';
 import { ask, Inbox, wsClient } from './kit/clients.ts';
 import { names, TestExchange, until } from './kit/gateway.ts';
 import { type GatewayProcess, gatewayProcess } from './kit/gateway-process.ts';
@@ -127,6 +128,13 @@ async function holderOf(processes: readonly GatewayProcess[]): Promise<GatewayPr
   throw new Error('nobody holds the upstream');
 }
 
+/** Waits until the last state of every contract is the one that was published last. */
+function hasLast(watcher: Watcher, price: number): Promise<void> {
+  const isLast = (key: ContractKey) =>
+    watcher.last(key)?.snapshot?.aggregate.lastPrice === String(price);
+  return until(() => KEYS.every(isLast), 'the last state is right');
+}
+
 /** How long there was no state of any contract, at most, in milliseconds. */
 async function untilAllHave(watchers: readonly Watcher[], price: number): Promise<number> {
   const sinceMs = performance.now();
@@ -162,13 +170,7 @@ describe.skipIf(!hasProgram('redis-server', REDIS_SERVER))(
       }
       stop();
       for (const watcher of othersWatchers) {
-        await until(
-          () =>
-            KEYS.every(
-              (key) => watcher.last(key)?.snapshot?.aggregate.lastPrice === String(price()),
-            ),
-          'the last state is right',
-        );
+        await hasLast(watcher, price());
         expectOrder(watcher);
         expect(watcher.closed()).toBe(0);
       }
@@ -191,13 +193,7 @@ describe.skipIf(!hasProgram('redis-server', REDIS_SERVER))(
       await until(() => market.exchange.subscriptions.length === 1, 'one socket carries all');
       stop();
       for (const watcher of watchers) {
-        await until(
-          () =>
-            KEYS.every(
-              (key) => watcher.last(key)?.snapshot?.aggregate.lastPrice === String(price()),
-            ),
-          'the last state is right',
-        );
+        await hasLast(watcher, price());
         expectOrder(watcher);
       }
       // Every state was written once: whoever listened all the time knows each number and each price once.

@@ -35,7 +35,7 @@ export function readReplayTarget(url: string): ReplayTarget {
     toString: () => url,
     folder,
     speed: readSpeed(asked.get('speed') ?? '1'),
-    fromMs: readFrom(asked.get('from')),
+    fromMs: readInstantMs(asked.get('from') ?? undefined, Number.NEGATIVE_INFINITY),
     isLoop: oneOf('loop', asked.get('loop') ?? 'false', ['false', 'true']) === 'true',
     isMoved: oneOf('time', asked.get('time') ?? 'recorded', ['recorded', 'now']) === 'now',
   };
@@ -48,8 +48,14 @@ function readSpeed(text: string): number {
   throw new TypeError(`speed: expected max, or more than 0 up to ${MOST_SPEED}, got ${text}`);
 }
 
-function readFrom(text: string | null): number {
-  if (text === null) return Number.NEGATIVE_INFINITY;
+/**
+ * An instant as a person writes it, UTC unless it says otherwise, in epoch milliseconds.
+ *
+ * @param otherwise where none is given
+ * @throws TypeError saying what was expected
+ */
+export function readInstantMs(text: string | undefined, otherwise: number): number {
+  if (text === undefined) return otherwise;
   // A query's + stands for a space, and whoever types an offset means it.
   const written = text.replace(/ (\d\d:?\d\d)$/, '+$1');
   const isDay = /^\d{4}-\d\d-\d\d$/.test(written);

@@ -3,6 +3,11 @@ import type { ConnectionQuota } from '../access/quota.ts';
 import type { ConnectionWriter, ReadingOwner } from '../fanout/connection-writer.ts';
 import type { AccessedClient, ConnectionIdentity } from './connection-identity.ts';
 
+/** The close code of a fault of ours. Source: RFC 6455, section 7.4.1. */
+export const FAULT = 1011;
+/** The most bytes of a close reason. Source: RFC 6455, section 5.5. */
+export const MOST_REASON_BYTES = 123;
+
 /** Who is told what becomes of connections. */
 export interface ConnectionOwner {
   /** A message has come. */

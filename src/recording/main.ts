@@ -3,7 +3,7 @@
  * messages as lines of JSON, for other programs.
  */
 import { parseArgs } from 'node:util';
-import { readReplayTarget } from '../config/replay-target.ts';
+import { readInstantMs } from '../config/replay-target.ts';
 import { type ContractKey, contractKey } from '../contract/key.ts';
 import { recordLine } from './record.ts';
 import { recordingFiles } from './recording-files.ts';
@@ -23,11 +23,6 @@ async function write(text: string): Promise<boolean> {
     process.stdout.once('close', resolve);
   });
   return !process.stdout.destroyed;
-}
-
-function instantMs(text: string | undefined, otherwise: number): number {
-  if (text === undefined) return otherwise;
-  return readReplayTarget(`replay:.?from=${encodeURIComponent(text)}`).fromMs;
 }
 
 async function list(folder: string): Promise<void> {
@@ -93,8 +88,8 @@ async function run(): Promise<void> {
       ...values.name.map((name) => contractKey('name', name)),
       ...values.id.map((id) => contractKey('id', id)),
     ]);
-    const fromMs = instantMs(values.from, Number.NEGATIVE_INFINITY);
-    await print(folder, wanted, fromMs, instantMs(values.to, Number.POSITIVE_INFINITY));
+    const fromMs = readInstantMs(values.from, Number.NEGATIVE_INFINITY);
+    await print(folder, wanted, fromMs, readInstantMs(values.to, Number.POSITIVE_INFINITY));
   } else {
     throw new TypeError(`expected ls or cat, got ${command}`);
   }

@@ -80,12 +80,12 @@ export class Recorder {
   }
 
   report(): RecorderReport {
-    const { state, written, lost } = {
+    return {
       state: this.#state,
       written: this.#written,
       lost: this.#lost,
+      problem: this.#problem ?? null,
     };
-    return { state, written, lost, problem: this.#problem ?? null };
   }
 
   /** Writes what waits, and ends. */

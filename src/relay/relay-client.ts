@@ -1,4 +1,4 @@
-import { ClientConnection } from '../connections/client-connection.ts';
+import { ClientConnection, FAULT, MOST_REASON_BYTES } from '../connections/client-connection.ts';
 import { LIMIT_EXCEEDED } from '../connections/connection-identity.ts';
 import { SERVICE_RESTART } from '../connections/connection-server.ts';
 import { type ContractKey, contractTextOf } from '../contract/key.ts';
@@ -8,11 +8,6 @@ import type { ContractHub } from '../hub/hub.ts';
 import { REFUSED_CLOSE_CODE } from '../ime/protocol/endpoints.ts';
 import type { SubscriptionPlace } from '../operation/admitted-subscription.ts';
 import { ContractSubscription } from '../updates/contract-subscription.ts';
-
-/** The close code of a fault of ours. Source: RFC 6455, section 7.4.1. */
-const FAULT = 1011;
-/** The most bytes of a close reason. Source: RFC 6455, section 5.5. */
-const MOST_REASON_BYTES = 123;
 
 /** A connection at one of IME's endpoints. It asks for contracts once, by its handshake. */
 export class RelayClient extends ClientConnection {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { FAULT } from '../connections/client-connection.ts';
 import { LIMIT_EXCEEDED, TRY_AGAIN_LATER } from '../connections/connection-identity.ts';
 import { type ConnectionGateway, ConnectionServer } from '../connections/connection-server.ts';
 import type { FrameEncoder } from '../fanout/frame-encoder.ts';
@@ -13,8 +14,6 @@ import { isRelayPath, type RelayRequest, readRelayRequest } from './relay-reques
 
 /** How long a client waits for IME to say whether it has a contract, in milliseconds. */
 const ANSWER_MS = 10_000;
-/** The close code of a fault of ours. Source: RFC 6455, section 7.4.1. */
-const FAULT = 1011;
 
 /**
  * IME's two endpoints, as `ime-live-data-api.md` has them, fed by the hub: a message is IME's own bytes, and

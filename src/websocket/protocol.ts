@@ -1,6 +1,7 @@
 import { CloseCode, MessageType, type SubscribeMessage, validateMessage } from 'graphql-ws';
 import type { SharedSubscription } from '../access/shared-places.ts';
 import { tokenOfInit, tokenOfOperation } from '../access/shown-token.ts';
+import { MOST_REASON_BYTES } from '../connections/client-connection.ts';
 import { LIMIT_EXCEEDED } from '../connections/connection-identity.ts';
 import { MOST_NAME_CHARACTERS } from '../documents/document-limits.ts';
 import { readOperationRequest } from '../documents/operation-request.ts';
@@ -237,6 +238,3 @@ export class TransportProtocol {
     });
   }
 }
-
-/** The most bytes of a close reason. Source: RFC 6455, section 5.5. */
-const MOST_REASON_BYTES = 123;
